@@ -23,7 +23,7 @@ const (
 	manyQueued  = 50
 )
 
-// crowd is a router with many calls in flight and others that wait.
+// crowd makes many calls of a function, of which some run and the others wait.
 func crowd(t *testing.T, h *host, handler faas.Handler[int, int]) (f *faas.Function[int, int], entered *atomic.Int32, answers []<-chan error) {
 	t.Helper()
 	entered = &atomic.Int32{}
@@ -40,7 +40,7 @@ func crowd(t *testing.T, h *host, handler faas.Handler[int, int]) (f *faas.Funct
 	return f, entered, answers
 }
 
-// tally counts answers by what they are.
+// tally counts the answers: successes, answers that are the sentinel, and others.
 func tally(answers []<-chan error, sentinel error) (ok, are, others int) {
 	for _, a := range answers {
 		switch err := <-a; {
@@ -298,7 +298,7 @@ func TestF02_CloseCutsAShutdownShort(t *testing.T) {
 	})
 }
 
-// A hammer: callers, a router that closes, and a ledger that is exact.
+// A hammer: many callers, a router that closes meanwhile, and exact books afterwards.
 func TestF02_NoCallSlipsThroughWhileTheRouterCloses(t *testing.T) {
 	t.Parallel()
 	for range 20 {

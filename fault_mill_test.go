@@ -24,24 +24,24 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// mill is a router under a mixture of faults, and what it counts of them.
+// mill is a router that gets calls with a mixture of faults, and what it counts of them.
 type mill struct {
 	*faas.Router
 	calls atomic.Int64
 
-	mu      sync.Mutex        // guards what follows
+	mu      sync.Mutex        // guards the fields below
 	timed   map[uuid.UUID]int // the calls of handlers that have a stopwatch, by their number
 	timings map[int]timing
 	ids     map[uuid.UUID]bool
 	records int
-	used    time.Duration             // by all calls, and after their records
+	used    time.Duration             // the time used by all calls, including that after their records
 	answers map[string]map[string]int // by fault
 
 	ledger *cost.Ledger
-	bills  []*bill // of all records, by each of its price lists
+	bills  []*bill // the bill of all records, by each price list
 }
 
-// timing is one call by three clocks, each of which runs while the one before does.
+// timing is the time of one call on three clocks. Each clock runs while the one before it runs.
 type timing struct{ byHand, recorded, byCaller time.Duration }
 
 // Record is the meter.
@@ -122,7 +122,7 @@ func (m *mill) timedByHand(ctx context.Context, number int) (int, error) {
 	return 1, nil
 }
 
-// timedByCaller calls it, with a stopwatch too.
+// timedByCaller calls timedByHand, and measures the time as well.
 func (m *mill) timedByCaller(number int) error {
 	began := time.Now()
 	_, err := m.Invoke(context.Background(), "timed", []byte(strconv.Itoa(number)))
@@ -135,7 +135,7 @@ func (m *mill) timedByCaller(number int) error {
 	return err
 }
 
-// burn keeps a processor busy, and returns for how long it did.
+// burn keeps a processor busy for d, and returns how long it did.
 func burn(d time.Duration) time.Duration {
 	began := time.Now()
 	for time.Since(began) < d {
@@ -143,8 +143,8 @@ func burn(d time.Duration) time.Duration {
 	return time.Since(began)
 }
 
-// A round of calls begins with each of these faults, and what they are
-// answered; the rest of it is fine.
+// A round of calls begins with one call for each of these faults, with the answers that they must
+// get. The other calls of the round have no fault.
 const round = 200
 
 var faults = []struct{ name, answer string }{
@@ -168,7 +168,7 @@ var faults = []struct{ name, answer string }{
 	{"recursion", "depth"},
 }
 
-// grind makes one call, and counts what it was answered.
+// grind makes one call, and counts its answer.
 func (m *mill) grind(i int) {
 	fault := "fine"
 	if i%round < len(faults) {
@@ -184,7 +184,7 @@ func (m *mill) grind(i int) {
 	m.answers[fault][word]++
 }
 
-// provoke calls the function of a fault's name, or does what callers do wrong.
+// provoke calls the function that has the fault's name, or makes the mistake of a caller.
 func (m *mill) provoke(fault string, number int) error {
 	name, payload, ctx := fault, "1", context.Background()
 	switch fault {
@@ -207,8 +207,8 @@ func (m *mill) provoke(fault string, number int) error {
 	return err
 }
 
-// run makes calls on as many goroutines as there are processors, so that none
-// waits for one while it is being timed.
+// run makes calls on as many goroutines as there are processors, so that no call
+// waits for a processor while it is being timed.
 func (m *mill) run(from, to int) {
 	var next atomic.Int64
 	next.Store(int64(from))
@@ -270,15 +270,15 @@ func (m *mill) checkBooks(t *testing.T) {
 	checkTimings(t, m.timings)
 	for _, fault := range faults {
 		if fault.name == "leaves" {
-			continue // too early even for its handler, on a slow machine
+			continue // on a slow machine the handler may not have begun in time
 		}
 		assert.Equal(t, map[string]int{fault.answer: int(m.calls.Load()) / round}, m.answers[fault.name], fault.name)
 	}
 	m.checkBill(t)
 }
 
-// checkBill asserts that what was recorded, what the ledger has and what is on
-// a statement by any price list are the same, to the last digit of the money.
+// checkBill asserts that the records, the ledger and the statement by any price list agree, to the
+// last digit of the money.
 func (m *mill) checkBill(t *testing.T) {
 	t.Helper()
 	now := time.Now()
@@ -305,11 +305,11 @@ func (m *mill) checkBill(t *testing.T) {
 	}
 }
 
-// checkTimings asserts that what is recorded lies between what the handler and
-// what the caller measured; and, where nothing else is at work beside the test, that
-// it is what handlers measure, to a hundredth. One call in twenty may be further off:
-// between the two clocks the system may have put the thread to sleep, which is
-// billed, and is no fault of the router's.
+// checkTimings asserts that each recorded time lies between the times that the handler and the
+// caller measured. If no other work runs beside the test, the recorded time must also equal
+// the handler's to one hundredth. One call in twenty may differ by more: the system may have
+// stopped the thread between two readings of the clocks. That time is billed, and is not the
+// router's fault.
 func checkTimings(t *testing.T, numbered map[int]timing) {
 	t.Helper()
 	require.NotEmpty(t, numbered)
@@ -328,7 +328,7 @@ func checkTimings(t *testing.T, numbered map[int]timing) {
 	assert.InEpsilon(t, byHand, recorded, 0.01, "by the handlers' stopwatches, by the meter")
 }
 
-// table tells what each fault was answered.
+// table returns a text with the answers that each fault got.
 func (m *mill) table() string {
 	var b strings.Builder
 	for _, fault := range slices.Sorted(maps.Keys(m.answers)) {

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// observer is the meters that count the calls of a case, each in its own way.
+// observer has the meters that count the calls of a case, each in its own way.
 type observer struct {
 	book     *cost.Book
 	ledger   *cost.Ledger
@@ -25,7 +25,7 @@ func newObserver() *observer {
 	if err != nil {
 		panic(err)
 	}
-	book = book.AnyTime() // the clock of a bubble begins before the prices do
+	book = book.AnyTime() // a bubble's clock begins before the prices are valid
 	return &observer{book, cost.NewLedger(cost.Calendar{}, book), observe.NewRecorder(observe.WithBooks(book))}
 }
 
@@ -33,7 +33,7 @@ func (o *observer) option() faas.RouterOption {
 	return faas.WithOptions(faas.WithMeter(o.ledger), faas.WithMeter(o.recorder), faas.WithRefusals(o.recorder.Refused))
 }
 
-// check compares what the recorder has counted with the ledger and with Stats.
+// check compares the recorder's counts with the ledger and with Stats.
 func (o *observer) check(t *testing.T, records []faas.Execution, s faas.Stats) {
 	t.Helper()
 	var calls uint64

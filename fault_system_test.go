@@ -23,7 +23,7 @@ import (
 
 // H. The system as a whole.
 
-// soak asks for the long runs.
+// soak reports whether the long runs are wanted.
 func soak() bool { return os.Getenv("FAAS_SOAK") != "" }
 
 // machine applies the same steps to a router and to its model, the twin, and compares them.
@@ -35,14 +35,14 @@ type machine struct {
 	ctx      context.Context
 	handles  map[*twinFunction]*faas.Function[*actor, int]
 	actors   map[*twinCall]*actor
-	stopped  chan error // what Shutdown answered; nil: not called
+	stopped  chan error // gets the result of Shutdown; nil: Shutdown was not called
 	giveUp   context.CancelFunc
 
 	impatient bool // Shutdown's context has ended
 }
 
-// actor is one call of the router's: its caller, and its handler, which ends
-// when it is told to.
+// actor is one call of the router: its caller, and its handler, which ends
+// when the machine decides.
 type actor struct {
 	heeds  bool
 	told   chan func() (int, error)
@@ -52,9 +52,9 @@ type actor struct {
 	trace
 }
 
-// trace is what is known of a call.
+// trace is what the caller and the handler of a call have recorded.
 type trace struct {
-	ctx      context.Context // the handler's
+	ctx      context.Context // the handler's context
 	id       uuid.UUID
 	entered  bool
 	left     bool
@@ -113,13 +113,13 @@ func newMachine(t *rapid.T) *machine {
 	return m
 }
 
-// letGo ends what a failure has left, so that the bubble can end.
+// letGo ends the goroutines that are left after a failure, so that the bubble can end.
 func (m *machine) letGo() {
 	for _, a := range m.actors {
 		a.cancel()
 		select {
 		case a.told <- func() (int, error) { return 1, nil }:
-		default: // has been told
+		default: // the handler has been ended before
 		}
 	}
 	if m.giveUp != nil {
@@ -156,7 +156,7 @@ func (m *machine) register(t *rapid.T, rank int) {
 
 func nameOf(rank int) string { return fmt.Sprintf("f%d", rank) }
 
-// registered is the function of that rank, or nil.
+// registered returns the function of that rank, or nil.
 func (m *machine) registered(rank int) *twinFunction {
 	for _, fn := range m.functions {
 		if fn.rank == rank && !fn.removed {
@@ -166,7 +166,7 @@ func (m *machine) registered(rank int) *twinFunction {
 	return nil
 }
 
-// draw picks a call of which ok holds.
+// draw picks a call for which ok returns true.
 func (m *machine) draw(t *rapid.T, ok func(*twinCall) bool) *twinCall {
 	var ks []*twinCall
 	for _, k := range m.calls {
@@ -180,8 +180,8 @@ func (m *machine) draw(t *rapid.T, ok func(*twinCall) bool) *twinCall {
 	return ks[rapid.IntRange(0, len(ks)-1).Draw(t, "call")]
 }
 
-// begin makes a call of a function that maker may call (nil: a root call). That may be a
-// removed function: handles outlive it.
+// begin makes a call of a function. The call maker makes it; if maker is nil, it is a root call. The
+// function may have been removed, since handles can still be used after a removal.
 func (m *machine) begin(t *rapid.T, maker *twinCall) {
 	var fns []*twinFunction
 	for _, fn := range m.functions {
@@ -218,12 +218,12 @@ func (a *actor) call(ctx context.Context, f *faas.Function[*actor, int], patienc
 	}()
 }
 
-// tick sets the actions apart in time, so that deadlines are.
+// tick lets a little time pass, so that no two actions, and no two deadlines, are at the same time.
 func (m *machine) tick() {
 	m.elapse(time.Millisecond)
 }
 
-// elapse lets time pass, but never to where the order of two events is open.
+// elapse lets time pass, but never to a moment at which the order of two events is undefined.
 func (m *machine) elapse(d time.Duration) {
 	if open := m.undecided(); open <= d {
 		d = open - 1
@@ -235,7 +235,7 @@ func (m *machine) elapse(d time.Duration) {
 	}
 }
 
-// The actions. Each is as likely as its methods are many.
+// The actions. rapid picks a method at random, so that an action with more methods is more likely.
 
 func (m *machine) Root(t *rapid.T)      { m.begin(t, nil) }
 func (m *machine) RootAgain(t *rapid.T) { m.begin(t, nil) }
@@ -253,7 +253,7 @@ func (m *machine) NestLate(t *rapid.T) {
 
 var errOwn = errors.New("the handler's own")
 
-// Finish tells a handler to end, in one of the ways that there are.
+// Finish makes a handler end, in one of the possible ways.
 func (m *machine) Finish(t *rapid.T) {
 	k := m.draw(t, func(k *twinCall) bool { return (k.phase == runs || k.phase == runsOn) && !m.busy(k) })
 	m.tick()
@@ -315,7 +315,7 @@ func (m *machine) Replace(t *rapid.T) {
 	m.register(t, rank)
 }
 
-// Stop is rare, for little happens afterwards.
+// Stop is rare, because little happens after it.
 func (m *machine) Stop(t *rapid.T) {
 	switch rapid.IntRange(0, 30).Draw(t, "how") {
 	case 0:
@@ -345,7 +345,7 @@ func (m *machine) shutdown() {
 	go func() { m.stopped <- m.router.Shutdown(ctx) }()
 }
 
-// Check compares, once nothing moves any more.
+// Check compares the router with the twin, once all goroutines are blocked.
 func (m *machine) Check(t *rapid.T) {
 	synctest.Wait()
 	if m.draining && m.quiet() {
@@ -379,7 +379,7 @@ func (a trace) describe() string {
 	return wordFor(a.err)
 }
 
-// wordFor is what a caller can tell from an answer: the reason of a refusal, or
+// wordFor returns what a caller learns from an answer: the reason of a refusal, or
 // the outcome.
 func wordFor(err error) string {
 	var e *faas.Error
@@ -405,7 +405,7 @@ func wordFor(err error) string {
 	return err.Error()
 }
 
-// admitted is how many calls of fn (nil: of all) were let in.
+// admitted returns how many calls of fn were admitted; if fn is nil, of all functions.
 func (m *machine) admitted(fn *twinFunction) (n uint64) {
 	for k, a := range m.actors {
 		if a.seen().entered && (fn == nil || k.fn == fn) {
@@ -421,7 +421,7 @@ func (m *machine) compareInfo(t *rapid.T, fn *twinFunction) {
 		fmt.Sprint(m.count(fn, runs), m.count(fn, waits), m.count(fn, runsOn), fn.limit, m.admitted(fn)),
 		fmt.Sprint(i.InFlight, i.Queued, i.Runaways, i.Limit, i.Admitted),
 		"%s: in flight, queued, runaways, limit, admitted", i.Name)
-	if len(fn.rejected)+len(i.Rejected) > 0 && !fn.removed { // then only the router's sum counts
+	if len(fn.rejected)+len(i.Rejected) > 0 && !fn.removed { // after a removal only the router's sum has the counts
 		require.Equal(t, fn.rejected, i.Rejected)
 	}
 }
@@ -441,8 +441,8 @@ func (m *machine) compareStats(t *rapid.T) {
 	require.Equal(t, rejected, s.Rejected)
 }
 
-// windUp ends all calls, those that others were made by last, and asserts that
-// each that was admitted has its one record.
+// windUp ends all calls, nested calls first, and asserts that
+// each call that was admitted has exactly one record.
 func (m *machine) windUp(t *rapid.T) {
 	for !m.quiet() {
 		for _, k := range slices.Backward(m.calls) {
@@ -491,7 +491,7 @@ func TestH01_ARouterBehavesLikeItsModel(t *testing.T) {
 	}
 }
 
-// behave is one sequence, of some 60 steps.
+// behave runs one sequence, of some 60 steps.
 func behave(t *rapid.T) {
 	m := newMachine(t)
 	for range 2 {

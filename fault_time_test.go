@@ -19,7 +19,7 @@ import (
 
 // B. Time.
 
-// heeds waits for the end of its context, as a handler should.
+// heeds is a handler that waits for the end of its context, as a handler should.
 func heeds(ctx context.Context, _ int) (int, error) {
 	<-ctx.Done()
 	return 1, ctx.Err()
@@ -152,7 +152,7 @@ func TestB02_AFailureAtTheVeryDeadlineIsATimeout(t *testing.T) {
 	})
 }
 
-// asLongAs spins like for {} does, but for the test's own sake can be ended.
+// asLongAs returns a handler that spins as for {} does, until the test ends it by spinning.
 func asLongAs(spinning *atomic.Bool) faas.Handler[int, int] {
 	return func(context.Context, int) (int, error) {
 		for spinning.Load() {
@@ -161,14 +161,14 @@ func asLongAs(spinning *atomic.Bool) faas.Handler[int, int] {
 	}
 }
 
-// forever heeds nothing and never ends.
+// forever is a handler that ignores its context and never ends.
 func forever(context.Context, int) (int, error) {
 	for {
 	}
 }
 
-// outlive calls f until its handler outlives the call, and tells how long that took:
-// on a busy machine a call's time may be over before its handler begins.
+// outlive calls f until the handler outlives the call, and returns how long that call took. It
+// may need several calls: on a busy machine a call's time may be over before its handler begins.
 func outlive(t *testing.T, h *host, f *faas.Function[int, int]) time.Duration {
 	t.Helper()
 	before := f.Info().Runaways
@@ -193,7 +193,7 @@ func TestB03_ALoopCannotHoldItsCaller(t *testing.T) {
 	}
 	realFault(t, func(t *testing.T, h *host) {
 		const timeout = 50 * time.Millisecond
-		best := time.Hour // of a few, for other processes want the processors too
+		best := time.Hour // the best of a few tries, since other processes use the processors, too
 		for range 5 {
 			var spinning atomic.Bool
 			spinning.Store(true)
@@ -234,7 +234,7 @@ func TestB04_BeyondTheBudgetOfRunawaysCallsAreRefusedAtOnce(t *testing.T) {
 		passInChild(t)
 		return
 	}
-	h := newHost(faas.WithStuck(0, nil)) // no grace: the caller of the last is told at once
+	h := newHost(faas.WithStuck(0, nil)) // no grace: a call that finds all slots stuck is refused at once
 	const budget = 1
 	f := serve(h, "f", forever, faas.WithTimeout(50*time.Millisecond), faas.WithConcurrency(1), faas.WithRunaways(budget))
 	for range budget + 1 {
@@ -250,7 +250,7 @@ func TestB04_BeyondTheBudgetOfRunawaysCallsAreRefusedAtOnce(t *testing.T) {
 	h.checkLedger(t)
 }
 
-// assertRefused asserts the answer to a call with a handler that was not entered.
+// assertRefused asserts that a call was refused with this answer, and that its handler was not called.
 func assertRefused(t *testing.T, err, sentinel error, why faas.Reason) {
 	t.Helper()
 	assert.ErrorIs(t, err, sentinel)
@@ -289,7 +289,7 @@ func TestB06_ABlockedSystemCallCannotHoldItsCaller(t *testing.T) {
 		from, to, err := os.Pipe()
 		require.NoError(t, err)
 		defer from.Close()
-		from.Fd() // from now on reading blocks its thread
+		from.Fd() // from now on a read blocks its thread
 		f := serve(h, "f", func(context.Context, int) (int, error) {
 			return from.Read(make([]byte, 1))
 		}, faas.WithTimeout(100*time.Millisecond))
@@ -301,7 +301,7 @@ func TestB06_ABlockedSystemCallCannotHoldItsCaller(t *testing.T) {
 		h.wait(h.atRest)
 		assert.Len(t, h.overran(), 1)
 		require.NoError(t, h.remove("f"))
-		h.forget("f") // its probes would have to meet within its timeout, in real time
+		h.forget("f") // its probes would have to run within its timeout, in real time
 	})
 }
 
@@ -449,7 +449,7 @@ func TestB10_TheLongestTimeoutIsNone(t *testing.T) {
 			time.Sleep(time.Hour)
 			return 1, ctx.Err()
 		}, faas.WithTimeout(math.MaxInt64), faas.WithQueueTimeout(math.MaxInt64))
-		time.Sleep(time.Hour) // so that now + timeout overflows
+		time.Sleep(time.Hour) // now + timeout then overflows
 
 		_, err := call(t.Context(), h, f, 0)
 

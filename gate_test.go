@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// gate is a Gate that remembers, and says what it is told to.
+// gate is a Gate that records its calls, and returns what its func returns.
 type gate struct {
 	name  string
 	steps *steps

@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// lateCloser is a caller's context that closes the router in its Deadline method. That is
-// called when the call has its slot, and Close can't find it in a worker yet.
+// lateCloser is a caller's context that closes the router in its Deadline method. That method is
+// called when the call has its slot, at a time when Close can't find the call in a worker yet.
 type lateCloser struct {
 	context.Context
 
@@ -25,7 +25,7 @@ type lateCloser struct {
 
 func (c lateCloser) Deadline() (time.Time, bool) {
 	go func() { _ = c.r.Close() }()
-	time.Sleep(time.Second) // of the bubble: until Close has looked at all slots and waits
+	time.Sleep(time.Second) // in the bubble's time: by then Close has looked at all slots, and waits
 	return c.Context.Deadline()
 }
 
@@ -51,7 +51,7 @@ func TestNoHandlerStartsOnceCloseHasLookedAtTheSlots(t *testing.T) {
 	})
 }
 
-// What a call has used can be collected once it has ended, and not only at its deadline.
+// What a call has used can be collected once the call has ended, even before its deadline.
 func TestASlotThatHasEndedIsNotKeptByItsTimer(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]faas.Handler[int, int]{
@@ -68,7 +68,7 @@ func TestASlotThatHasEndedIsNotKeptByItsTimer(t *testing.T) {
 				return context.WithValue(fresh, key{"big"}, big)
 			}))
 			f := faas.Register(r, "f", handler)
-			// No deadline of the caller's: the timer is set for the hour.
+			// The caller has no deadline, so the timer is set for an hour.
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			time.AfterFunc(10*time.Millisecond, cancel)

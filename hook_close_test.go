@@ -15,7 +15,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// closing is a hook of each kind there is: all of them do the same.
+// closing implements hooks of every kind; each of them does the same.
 type closing struct {
 	do func()
 }
@@ -52,7 +52,7 @@ func (h closing) around(next faas.Runner) faas.Runner {
 	}
 }
 
-// failing lets the handler run and fails the call.
+// failing is a middleware that runs the handler and then makes the call fail.
 func failing(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
 		_ = next(ctx, inv)
@@ -60,7 +60,7 @@ func failing(next faas.Runner) faas.Runner {
 	}
 }
 
-// onlyRecord, onlyReserve and onlyOverrun are meters of which one method closes.
+// onlyRecord, onlyReserve and onlyOverrun are meters; one method of each closes the router.
 type (
 	onlyReserve struct {
 		recorder
@@ -87,7 +87,7 @@ func (onlyAdmit) Done(faas.Invocation, *faas.Execution)       {}
 func (onlyDone) Admit(context.Context, faas.Invocation) error { return nil }
 func (g onlyDone) Done(i faas.Invocation, e *faas.Execution)  { g.closing.Done(i, e) }
 
-// unreserving is a meter with a reservation that is given back, since the call is refused.
+// unreserving is a meter whose reservation is given back, because the call is refused.
 type unreserving struct {
 	recorder
 	closing closing
@@ -96,7 +96,7 @@ type unreserving struct {
 func (*unreserving) Reserve() bool { return true }
 func (m *unreserving) Unreserve()  { m.closing.Unreserve() }
 
-// hooks are options that put one hook into service, by its name, and the call that
+// hooks returns, by the name of the hook, the options that install it and a call that
 // reaches it.
 func hooks(h closing) map[string]struct {
 	router   []faas.RouterOption
@@ -172,7 +172,7 @@ func TestCloseFromAHookReturns(t *testing.T) {
 					}
 					faas.Register(r, "f", double, hook.function...)
 					hook.call(t, r)
-					<-returned // a hang is a bubble that is blocked, and fails
+					<-returned // if this blocks for ever, the bubble is deadlocked, and the test fails
 					require.NoError(t, r.Shutdown(t.Context()))
 					assert.Zero(t, r.Stats().InFlight)
 				})
@@ -259,7 +259,7 @@ func TestTwoMetersThatCloseAtOnceBothReturn(t *testing.T) {
 		inside.Add(2)
 		r = router(t, faas.WithMeter(faas.MeterFunc(func(context.Context, faas.Execution) {
 			inside.Done()
-			inside.Wait() // each while the other's record is not made
+			inside.Wait() // each waits here before the other's record is complete
 			_ = r.Close()
 			both.Done()
 		})))
@@ -406,7 +406,7 @@ func TestTheMeterOfARunawayMayShutItsRouterDownWithItsOwnContext(t *testing.T) {
 	})
 }
 
-// overrunMeter is a meter of two funcs.
+// overrunMeter is a meter made of two funcs.
 type overrunMeter struct {
 	record  func(context.Context, faas.Execution)
 	overrun func(context.Context, faas.Overrun)

@@ -18,19 +18,19 @@ import (
 	"github.com/inproc/faas"
 )
 
-// plant builds and counts instances. A call of one sleeps as long as its input says, and
+// plant builds and counts instances. A call on an instance sleeps as long as its input says, and
 // returns the number of the instance.
 type plant struct {
 	initTime time.Duration
 	fails    func(nth int) error // or nil
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	built  int
 	open   int
 	most   int
 	closed map[int]int
-	busy   map[int]int // calls in each
-	packed int         // the most in one
+	busy   map[int]int // how many calls run on each instance
+	packed int         // the highest number of calls on one instance
 }
 
 func (p *plant) init(ctx context.Context) (faas.Handler[time.Duration, int], func(context.Context) error, error) {
@@ -141,7 +141,7 @@ func TestTheInstanceUsedLastIsUsedNext(t *testing.T) {
 		r := router(t)
 		f := faas.RegisterInit(r, "f", p.init)
 		var wg sync.WaitGroup
-		for i := range 3 { // end in this order
+		for i := range 3 { // the calls end in this order
 			wg.Go(func() { _, _ = f.Invoke(t.Context(), time.Duration(i+1)*time.Millisecond) })
 			synctest.Wait()
 		}
@@ -163,7 +163,7 @@ func TestOneNeedIsInitializedOnceAndAFreedPlaceIsTakenFirst(t *testing.T) {
 		go func() { _, _ = f.Invoke(t.Context(), time.Second) }()
 		synctest.Wait()
 		start := time.Now()
-		n, err := f.Invoke(t.Context(), 0) // its own instance would take a minute
+		n, err := f.Invoke(t.Context(), 0) // an instance of its own would take a minute
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
 		assert.Equal(t, time.Second, time.Since(start))
@@ -309,7 +309,7 @@ func TestAFailedInitHarmsNoCallThatOthersCanServe(t *testing.T) {
 		synctest.Wait()
 		wg.Go(func() { _, err := f.Invoke(t.Context(), 0); assert.ErrorIs(t, err, faas.ErrInit) })
 		time.Sleep(1050 * time.Millisecond)
-		_, err = f.Invoke(t.Context(), 0) // while none may be made: it waits for the one there is
+		_, err = f.Invoke(t.Context(), 0) // no instance may be built, so the call waits for the existing one
 		require.NoError(t, err)
 		wg.Wait()
 	})
@@ -323,7 +323,7 @@ func TestAnInitThatIsLateIsNotWaitedForAndIsClosed(t *testing.T) {
 			d, ok := ctx.Deadline()
 			assert.True(t, ok)
 			assert.Equal(t, 5*time.Second, time.Until(d))
-			time.Sleep(time.Hour) // deaf
+			time.Sleep(time.Hour) // ignores its context
 			return double, func(context.Context) error { closed.Add(1); return nil }, nil
 		}, faas.WithInitTimeout(5*time.Second), faas.WithMaxInstances(1))
 		start := time.Now()
@@ -593,8 +593,8 @@ func TestACloseFuncThatPanicsIsCounted(t *testing.T) {
 	})
 }
 
-// A million of them with FAAS_SOAK; in real time, on as many processors as there
-// are.
+// With FAAS_SOAK this makes a million rounds. It runs in real time, on as many processors as
+// there are.
 func TestRacesBetweenTheLastReleaseAnIdleCloseAndANewArrival(t *testing.T) {
 	t.Parallel()
 	calls := 20_000
@@ -627,7 +627,7 @@ func TestRacesBetweenTheLastReleaseAnIdleCloseAndANewArrival(t *testing.T) {
 	spin(func() bool { return runtime.NumGoroutine() <= before+callers })
 }
 
-// none is a policy that wants no instance: one that a call has started is dropped as soon
+// none is a policy that wants no instances: an instance that a call has started is dropped as soon
 // as it is idle.
 type none struct{}
 

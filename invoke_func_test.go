@@ -16,13 +16,13 @@ import (
 	"github.com/inproc/faas"
 )
 
-// answerOnce is what a call of InvokeFunc has answerOnce its caller, and when.
+// answerOnce keeps the answers of a call of InvokeFunc, and when they came.
 type answerOnce struct {
 	mu       sync.Mutex
 	outs     []int
 	errs     []error
 	answered time.Time
-	returned atomic.Bool // InvokeFunc has
+	returned atomic.Bool // InvokeFunc has returned
 }
 
 func (a *answerOnce) answer(out int, err error) {
@@ -50,7 +50,7 @@ func callFunc(ctx context.Context, f *faas.Function[time.Duration, int]) *answer
 	return a
 }
 
-// deaf sleeps for an hour whatever its context does.
+// deaf is a handler that sleeps for an hour and ignores its context.
 func deaf(context.Context, time.Duration) (int, error) {
 	time.Sleep(time.Hour)
 	return 7, nil
@@ -88,7 +88,7 @@ func TestInvokeFuncAnswersAtTheDeadlineWhetherOrNotTheHandlerReturns(t *testing.
 	})
 }
 
-// Whatever happens to a call, its caller is answered once, as Invoke would have answered.
+// However a call ends, its caller gets one answer: the same that Invoke would have returned.
 func TestInvokeFuncAnswersOnceHoweverTheCallEnds(t *testing.T) {
 	type function = func(ctx context.Context, d time.Duration) (int, error)
 	mine := errors.New("mine")
@@ -99,7 +99,7 @@ func TestInvokeFuncAnswersOnceHoweverTheCallEnds(t *testing.T) {
 		before  func(r *faas.Router)
 		out     int
 		err     error
-		unlike  bool // Invoke ends its goroutine, and answers nothing
+		unlike  bool // with Invoke the caller's goroutine ends, so there is no answer to compare with
 	}{
 		"it returns":              {handler: sleeper, out: 7},
 		"it returns, inline":      {handler: sleeper, opts: []faas.FunctionOption{faas.WithInline()}, out: 7},
@@ -189,7 +189,7 @@ func TestAnInvokeFuncWhoseCallerLeavesEndsWithItsHandlerOrAtTheDeadline(t *testi
 				ctx, leave := context.WithCancelCause(t.Context())
 				began := time.Now()
 				a := callFunc(ctx, f)
-				time.Sleep(9500 * time.Millisecond) // between two times at which a handler asks
+				time.Sleep(9500 * time.Millisecond) // a moment between two checks of the context by a handler
 				leave(gone)
 				time.Sleep(2 * time.Hour)
 				_, err := a.once(t)
@@ -236,7 +236,7 @@ func TestCloseAnswersAnInvokeFuncThatRuns(t *testing.T) {
 	})
 }
 
-// What answer does on the goroutine of the timer keeps neither the caller nor the router.
+// On the timer's goroutine, answer may do anything: it holds up neither the caller nor the router.
 func TestAnAnswerAtTheDeadlineMayDoWhatItLikes(t *testing.T) {
 	for name, do := range map[string]func(r *faas.Router){
 		"panic": func(*faas.Router) { panic("no") },
@@ -313,7 +313,7 @@ func TestInvokeFuncByNameAnswersAsInvokeDoes(t *testing.T) {
 	})
 }
 
-// Handlers that return at the very deadline race their timers: each caller has one answer, and
+// Handlers that return exactly at the deadline race with their timers. Each caller has one answer, and
 // the slots, the records and the answers agree.
 func TestInvokeFuncHammeredAtItsDeadline(t *testing.T) {
 	t.Parallel()

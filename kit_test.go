@@ -22,7 +22,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 
 // recorder is a meter that keeps the records.
 type recorder struct {
-	guard    sync.Mutex // guards what follows
+	guard    sync.Mutex // guards the fields below
 	records  []faas.Execution
 	overruns []faas.Overrun
 }
@@ -71,7 +71,7 @@ func (r *recorder) recordsOf(name string) (es []faas.Execution) {
 	return es
 }
 
-// router makes a router that logs nothing. At the end of the test it is closed, after its
+// router makes a router that logs nothing. At the end of the test the router is closed, after its
 // runaways have ended.
 func router(t *testing.T, opts ...faas.RouterOption) *faas.Router {
 	t.Helper()
@@ -88,7 +88,7 @@ func double(_ context.Context, n int) (int, error) { return 2 * n, nil }
 // exit ends the goroutine, as t.FailNow does.
 func exit() { runtime.Goexit() }
 
-// steps is a list that several goroutines write.
+// steps is a list to which several goroutines may write.
 type steps struct {
 	mu  sync.Mutex
 	all []string
@@ -109,7 +109,7 @@ func (s *steps) list() []string {
 // goroutines returns the number of goroutines in the test's bubble.
 func goroutines(t *testing.T) int {
 	t.Helper()
-	buf := make([]byte, 64<<20) // other tests may have thousands
+	buf := make([]byte, 64<<20) // other tests may have thousands of goroutines
 	all := string(buf[:runtime.Stack(buf, true)])
 	own := regexp.MustCompile(`synctest bubble \d+`).FindString(all) // the running goroutine comes first
 	n := 0

@@ -17,8 +17,8 @@ import (
 )
 
 // The vectors were taken from the tests of knative/serving and replayed against
-// its code: the file says at which commit. What is not known here fails, so that
-// a vector can't pass for not being understood.
+// its code; the file names the commit. A field of a vector that this test does not know makes it
+// fail, so that no vector passes without being understood.
 func TestKnativeVectors(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("testdata/kpa-vectors.json")
@@ -65,7 +65,7 @@ func decoded[T any](t *testing.T, raw json.RawMessage) T {
 	return v
 }
 
-// seconds is a time of a vector: after an epoch that is a whole minute.
+// seconds is a time in a vector, counted from an epoch that is a whole minute.
 type seconds float64
 
 func (s seconds) ns() int64               { return int64(math.Round(float64(s) * 1e9)) }
@@ -167,8 +167,8 @@ func (v scaleVector) run(t *testing.T) {
 	}
 }
 
-// runThroughPolicy asks the public policy the same, where it can be told the same:
-// it knows of concurrency only, always has its figures, and is always reachable.
+// runThroughPolicy gives the public policy the same load, as far as that is possible. That policy
+// only has concurrency as a metric, always has its figures, and is always reachable.
 func (v scaleVector) runThroughPolicy(t *testing.T) {
 	t.Helper()
 	if v.Preset != nil || v.Config.policy() == nil {
@@ -194,10 +194,10 @@ func (v scaleVector) runThroughPolicy(t *testing.T) {
 	}
 }
 
-// per is how many calls an instance takes: utilization does the rest.
+// per returns how many calls an instance may have; the utilization makes up the rest of the target.
 func (c scaleConfig) per() int { return int(math.Ceil(c.TargetValue)) }
 
-// policy is the public policy with that configuration, or nil.
+// policy returns the public policy with this configuration, or nil if there is none.
 func (c scaleConfig) policy() faas.Scaler {
 	if c.Metric != "concurrency" || !c.Reachable || c.Tick != 2 {
 		return nil
@@ -208,7 +208,7 @@ func (c scaleConfig) policy() faas.Scaler {
 		ScaleDownDelay: c.ScaleDownDelay.duration(), ZeroGrace: -1, TickOnly: true,
 	}
 	if c.StableWindow == 0 || faas.CheckScaler(p) != nil {
-		return nil // zero would be the default
+		return nil // a zero would mean the default
 	}
 	return p
 }

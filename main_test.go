@@ -13,31 +13,30 @@ import (
 	"go.uber.org/goleak"
 )
 
-// childEnv names the test that a child process is to run. A case that kills its
-// process, or leaves a loop behind that can't be stopped, runs there.
+// childEnv is the environment variable with the name of the test that a child process runs. A case
+// that kills its process, or leaves an endless loop behind, runs in a child process.
 const childEnv = "FAAS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		m.Run() // what it leaves behind ends with it
+		m.Run() // goroutines that the test leaves behind end with the process
 		return
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// inChild tells whether this process is the one that runs t for a parent.
+// inChild reports whether this process runs t for a parent process.
 func inChild(t *testing.T) bool { t.Helper(); return os.Getenv(childEnv) == t.Name() }
 
-// runChild runs t, and nothing else, in a process of its own, and returns its
-// exit code and what it printed. One that hangs is ended by its own -timeout,
-// which is a panic, exit code 2.
+// runChild runs only t in a process of its own, and returns the exit code and the output of that
+// process. A process that hangs is ended by its -timeout, with a panic and exit code 2.
 func runChild(t *testing.T, env ...string) (code int, output string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	// Not verbose: what -v prints goes through test2json's marks.
+	// No -v flag: its output would have the marks of test2json.
 	cmd := exec.CommandContext(ctx, self, "-test.run=^"+t.Name()+"$", "-test.timeout=30s", "-test.count=1")
 	cmd.Env = append(append(os.Environ(), env...), childEnv+"="+t.Name())
 	var out strings.Builder

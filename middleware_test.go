@@ -133,7 +133,7 @@ func TestAMiddlewareThatLeavesTheHandlerRunningElsewhere(t *testing.T) {
 			close(started)
 			<-open
 			defer close(done)
-			return *n, nil // the race detector sees it if the call's memory is used again
+			return *n, nil // the race detector reports it if the call's memory is used again
 		}, append(opts, faas.WithMiddleware(func(next faas.Runner) faas.Runner {
 			return func(ctx context.Context, inv faas.Invocation) error {
 				if inv.Tenant == "wait" {

@@ -10,16 +10,16 @@ import (
 // twin is a model of a router, as simple as possible: it keeps all calls in one slice,
 // searches it for each decision, and has no lock, no goroutine and no fast path.
 //
-// Functions have ranks, and call themselves or those of a higher rank, so that
-// no call can wait for itself; that is for the tests of package admission.
+// Functions have ranks. They call themselves or functions of a higher rank, so that no call can
+// wait for itself; the tests of package admission test that case.
 type twin struct {
 	now       time.Duration
 	capacity  int
 	maxDepth  int
 	functions []*twinFunction
-	turns     int // counts them
+	turns     int // counts the turns
 	calls     []*twinCall
-	unknown   map[faas.Reason]uint64 // refusals that no function counts
+	unknown   map[faas.Reason]uint64 // refusals that are not counted by a function
 	draining  bool
 	closed    bool
 }
@@ -27,12 +27,12 @@ type twin struct {
 type twinFunction struct {
 	rank         int
 	limit, queue int
-	budget       int // of runaways that are replaced
+	budget       int // how many runaways may be replaced
 	replaced     int
 	timeout      time.Duration
 	queueTimeout time.Duration
 	removed      bool
-	turn         int // when it last got a slot that others waited for, or gave one back
+	turn         int // when the function last got a slot that others waited for, or gave one back
 	waiting      []*twinCall
 	rejected     map[faas.Reason]uint64
 }
@@ -40,26 +40,26 @@ type twinFunction struct {
 type twinCall struct {
 	fn     *twinFunction
 	maker  *twinCall // the call that made it
-	lender *twinCall // the same, as long as it can lend
+	lender *twinCall // the maker, as long as it can lend a slot
 	depth  int
-	heeds  bool // its handler returns when its context ends
+	heeds  bool // the handler returns when its context ends
 	phase  phase
-	answer string // the outcome's or the reason's words
+	answer string // the text of the outcome or the reason
 
 	leaves  time.Duration // when its caller's context ends
-	gives   time.Duration // when it has waited too long
-	expires time.Duration // when its handler's time is up
-	sticks  time.Duration // when it has outlived its call by the grace
+	gives   time.Duration // when the call has waited too long
+	expires time.Duration // the handler's deadline
+	sticks  time.Duration // when the handler has outlived its call by the grace
 	stuck   bool
 
-	// holds tells whether it still has its slot. ownFn and ownRouter tell for the
-	// function's half and the router's half whether that is its own, or was lent by a
-	// call above it.
+	// holds reports whether the call still has its slot. ownFn and ownRouter report, for the
+	// function's half and the router's half of the slot, whether that half is the call's own or was
+	// lent by a call above it.
 	holds            bool
 	ownFn, ownRouter *twinCall
-	lent             *twinCall // has the router's half from it
-	giver, heir      *twinCall // it has the function's half from that, and that from it
-	replaced         bool      // a runaway that gave its slot back
+	lent             *twinCall // the call to which this one has lent the router's half
+	giver, heir      *twinCall // giver has lent this call the function's half; heir has got it from this call
+	replaced         bool      // the call is a runaway that gave its slot back
 }
 
 type phase int
@@ -67,7 +67,7 @@ type phase int
 const (
 	waits phase = iota
 	runs
-	runsOn // is settled, and its handler runs
+	runsOn // the call is settled, and its handler still runs
 	isOver
 )
 
@@ -84,8 +84,8 @@ var (
 	routerHalf = half{func(k *twinCall) *twinCall { return k.ownRouter }, func(k *twinCall) *twinCall { return k.lent }}
 )
 
-// inUse tells whether o's own half of a slot is in use: o holds it, or a call that it was
-// lent to, directly or through others.
+// inUse reports whether o's own half of a slot is in use: by o, or by a call to which o has
+// lent it, directly or through others.
 func (h half) inUse(o *twinCall) bool {
 	for k := o; k != nil; k = h.to(k) {
 		if k.holds {
@@ -102,7 +102,7 @@ func halfOf(fn *twinFunction) half {
 	return fnHalf
 }
 
-// owners are the calls that have a slot of fn's (nil: of the router's).
+// owners returns the calls that have a slot of fn; if fn is nil, of the router.
 func (w *twin) owners(fn *twinFunction) (os []*twinCall) {
 	half := halfOf(fn)
 	for _, k := range w.calls {
@@ -120,7 +120,7 @@ func (w *twin) room(fn *twinFunction) bool {
 	return len(w.owners(fn)) < fn.limit
 }
 
-// stuck tells whether all slots are stuck, so that no call can get one.
+// stuck reports whether all slots are stuck, so that no call can get one.
 func (w *twin) stuck(fn *twinFunction) bool {
 	limit, half, n := w.capacity, halfOf(fn), 0
 	if fn != nil {
@@ -148,7 +148,7 @@ func (k *twinCall) parentCanLend() bool {
 	return k.lender != nil && k.lender.holds && k.lender.lent == nil
 }
 
-// giverFor is the nearest call above k of its function that has not lent its slot.
+// giverFor returns the nearest call above k that is of k's function and has not lent its slot.
 func (k *twinCall) giverFor() *twinCall {
 	for p := k.lender; p != nil; p = p.lender {
 		if p.fn == k.fn && p.holds && p.heir == nil {
@@ -183,8 +183,8 @@ func (w *twin) tidy() {
 	}
 }
 
-// nextFunction is the function that gets the next slot: the one with the fewest, and of
-// those the one that was not served for the longest time. It is nil if no waiting call
+// nextFunction returns the function that gets the next slot: the one with the fewest slots, and of
+// several such functions the one that has waited longest for a slot. It is nil if no waiting call
 // has room in its function.
 func (w *twin) nextFunction() (next *twinFunction) {
 	held := func(fn *twinFunction) (n int) {
@@ -206,8 +206,8 @@ func (w *twin) nextFunction() (next *twinFunction) {
 	return next
 }
 
-// nextOf is the call that gets the router's next slot for fn, or nil: the first, or the first
-// that has a slot of the function to borrow.
+// nextOf returns the call that gets the router's next slot for fn, or nil. It is the first call, or
+// the first that can borrow a slot of the function.
 func (w *twin) nextOf(fn *twinFunction) *twinCall {
 	for _, k := range fn.waiting {
 		if w.room(fn) || k.giverFor() != nil {
@@ -217,8 +217,8 @@ func (w *twin) nextOf(fn *twinFunction) *twinCall {
 	return nil
 }
 
-// serve starts the calls that can start: first with free slots, one after the other, and
-// then with lent slots, those that were just returned first.
+// serve starts the calls that can start: first with free slots, one after the other, and then with
+// lent slots, beginning with those that were just returned.
 func (w *twin) serve(homes, returned []*twinCall) {
 	w.tidy()
 	for fn := w.nextFunction(); fn != nil && w.room(nil); fn = w.nextFunction() {
@@ -249,7 +249,7 @@ func (w *twin) serve(homes, returned []*twinCall) {
 	}
 }
 
-// invoke is a call of fn by maker (nil: from outside).
+// invoke makes a call of fn. maker is the call that makes it; nil: it comes from outside.
 func (w *twin) invoke(fn *twinFunction, maker *twinCall, heeds bool, patience time.Duration) *twinCall {
 	k := &twinCall{fn: fn, maker: maker, lender: maker, heeds: heeds, leaves: never, gives: never, expires: never, sticks: never}
 	if patience != never {
@@ -291,7 +291,7 @@ func (w *twin) refuse(k *twinCall, why faas.Reason) {
 	w.tidy()
 }
 
-// finish is the end of a handler.
+// finish ends a handler.
 func (w *twin) finish(k *twinCall, outcome faas.Outcome) {
 	if k.phase == runs {
 		k.answer = outcome.String()
@@ -304,7 +304,7 @@ func (w *twin) finish(k *twinCall, outcome faas.Outcome) {
 	}
 }
 
-// abandon answers a call while its handler runs on.
+// abandon answers a call while its handler continues.
 func (w *twin) abandon(k *twinCall, outcome faas.Outcome) {
 	k.phase, k.answer, k.sticks = runsOn, outcome.String(), w.now+grace
 	if k.fn.replaced < k.fn.budget {
@@ -344,7 +344,7 @@ func (w *twin) release(k *twinCall) {
 	w.serve(homes, returned)
 }
 
-// leave is the end of the caller's context.
+// leave ends the caller's context.
 func (w *twin) leave(k *twinCall) {
 	if k.phase == waits {
 		w.refuse(k, faas.ReasonQueueCanceled)
@@ -353,7 +353,7 @@ func (w *twin) leave(k *twinCall) {
 	}
 }
 
-// next is when something happens to k by itself.
+// next returns when something happens to k by itself.
 func (k *twinCall) next() time.Duration {
 	switch k.phase {
 	case waits:
@@ -370,7 +370,7 @@ func (k *twinCall) next() time.Duration {
 	}
 }
 
-// pass lets time go by.
+// pass lets time pass.
 func (w *twin) pass(d time.Duration) {
 	for until := w.now + d; ; {
 		w.now = until
@@ -401,8 +401,8 @@ func (w *twin) happen(k *twinCall) {
 	}
 }
 
-// undecided is how long it is until two things happen in one moment: which of
-// them is first is not for the model to say.
+// undecided returns the time until two things happen at the same moment. The model does not
+// decide which of them comes first.
 func (w *twin) undecided() time.Duration {
 	seen, first := map[time.Duration]bool{}, never
 	mark := func(at time.Duration) {
@@ -439,12 +439,12 @@ func (w *twin) close() {
 			if k.heeds {
 				k.phase = isOver
 			}
-		default: // is settled already
+		default: // it is settled already
 		}
 	}
 }
 
-// count is how many calls of fn (nil: of all) are in a phase.
+// count returns how many calls of fn are in a phase; if fn is nil, of all functions.
 func (w *twin) count(fn *twinFunction, p phase) (n int) {
 	for _, k := range w.calls {
 		if k.phase == p && (fn == nil || k.fn == fn) {
@@ -458,7 +458,7 @@ func (w *twin) quiet() bool {
 	return w.count(nil, waits)+w.count(nil, runs)+w.count(nil, runsOn) == 0
 }
 
-// busy tells whether a call that k made is not settled.
+// busy reports whether a call that k made is not settled.
 func (w *twin) busy(k *twinCall) bool {
 	return slices.ContainsFunc(w.calls, func(c *twinCall) bool { return c.maker == k && (c.phase == waits || c.phase == runs) })
 }

@@ -65,7 +65,7 @@ func TestADeepChainIsRefusedAndTheErrorComesUpAllTheWay(t *testing.T) {
 	})
 }
 
-// mutual registers a and b, which call each other n deep, and answer how deep they got.
+// mutual registers a and b, which call each other n deep, and return how deep they got.
 func mutual(r *faas.Router, opts ...faas.FunctionOption) (a, b *faas.Function[int, int]) {
 	calls := func(other **faas.Function[int, int]) faas.Handler[int, int] {
 		return func(ctx context.Context, n int) (int, error) {
@@ -102,7 +102,7 @@ func TestAChainAloneNeverWaitsForItself(t *testing.T) {
 	})
 }
 
-// A nested call that borrows a slot uses the instance of the call that lends it. In any
+// A nested call that borrows a slot uses the instance of the call that lends it. On any
 // other instance it would have to wait for a seat.
 func TestACallThatRecursThroughAnotherRunsInTheInstanceOfTheCallAbove(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -130,12 +130,12 @@ func TestACallThatRecursThroughAnotherRunsInTheInstanceOfTheCallAbove(t *testing
 	})
 }
 
-// The rest of a chain's calls wait for its one slot of a as any other.
+// Calls of another chain wait for the one slot of a, as any other call does.
 func TestAnotherChainWaitsForTheSlotThatIsLentAlongTheFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)
 		var a, b *faas.Function[int, int]
-		var most, running int // of a's calls that are at work and do not wait for another
+		var most, running int // of the calls of a that do not wait for a nested call
 		a = faas.Register(r, "a", func(ctx context.Context, n int) (int, error) {
 			if n > 0 {
 				return b.Invoke(ctx, n-1)

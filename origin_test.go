@@ -21,7 +21,7 @@ import (
 // sent is an origin with all fields.
 var sent = faas.Origin{Trigger: "http", Door: "front", RequestID: "r-1", Timeout: time.Hour, Key: "ana", ReplayOf: uuid.UUID{7}}
 
-// origins are what a call's gate, handler, record and refusal say of where it came from.
+// origins has where a call came from, as its gate, handler, record and refusal report it.
 type origins struct {
 	recorder
 
@@ -175,7 +175,7 @@ func TestARequestIDThatIsNotPrintableIsReplacedByTheInvocations(t *testing.T) {
 			r := router(t, faas.WithMeter(meter))
 			inner := faas.Register(r, "inner", double)
 			outer := faas.Register(r, "outer", func(ctx context.Context, n int) (int, error) { return inner.Invoke(ctx, n) })
-			for range 2 { // with a worker that is made, and one that is idle
+			for range 2 { // first with a new worker, then with an idle one
 				_, err := outer.Invoke(faas.WithOrigin(t.Context(), faas.Origin{Door: "d", RequestID: id}), 1)
 				require.NoError(t, err)
 			}
@@ -421,7 +421,7 @@ func TestTheLogOfAHooksPanicNamesTheCallAndItsRequest(t *testing.T) {
 	}
 }
 
-// Each call has its own origin, whichever worker, queue and path it goes by.
+// Each call has its own origin, whichever worker, queue and path it takes.
 func TestOriginsOfManyCallsAtOnceAreNotMixed(t *testing.T) {
 	t.Parallel()
 	meter := &recorder{}

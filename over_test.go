@@ -13,11 +13,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// keeps registers a function that keeps its context for use after the call, without the
+// keeps registers a function that keeps its context for use after the call, but without the
 // context's cancellation.
 func keeps(r *faas.Router, kept *context.Context, opts ...faas.FunctionOption) *faas.Function[int, faas.Invocation] {
 	return faas.Register(r, "outer", func(ctx context.Context, _ int) (faas.Invocation, error) {
-		*kept = context.WithoutCancel(ctx) //nolint:fatcontext // it is to outlive its call
+		*kept = context.WithoutCancel(ctx) //nolint:fatcontext // the context has to outlive its call
 		inv, _ := faas.FromContext(ctx)
 		return inv, nil
 	}, opts...)
@@ -32,7 +32,7 @@ func TestACallFromAnEndedCallsContextIsARootForDraining(t *testing.T) {
 		require.NoError(t, err)
 		var all sync.WaitGroup
 		done := make(chan struct{})
-		for range 4 { // there is always one on its way
+		for range 4 { // so that one call is always in progress
 			all.Go(func() {
 				for {
 					select {
@@ -86,7 +86,7 @@ func TestACallFromAnEndedCallsContextKeepsParentDepthAndTenant(t *testing.T) {
 		require.NoError(t, err)
 		var deeper context.Context
 		inner := faas.Register(r, "inner", func(ctx context.Context, _ int) (faas.Invocation, error) {
-			deeper = context.WithoutCancel(ctx) //nolint:fatcontext // likewise
+			deeper = context.WithoutCancel(ctx) //nolint:fatcontext // the context has to outlive its call
 			inv, _ := faas.FromContext(ctx)
 			return inv, nil
 		})
@@ -144,14 +144,14 @@ func TestAReplacedRunawayIsPartOfWhatIsDrained(t *testing.T) {
 	})
 }
 
-// Shutdown leaves out the invocation of the context that it is given. If that has ended
-// it must not leave out another one instead.
+// Shutdown leaves out the invocation of the context that it gets. If that invocation has ended,
+// Shutdown must not leave out another one instead.
 func TestShutdownWithAnEndedCallsContextWaitsForAll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)
 		var kept context.Context
 		f := faas.Register(r, "f", func(ctx context.Context, d time.Duration) (int, error) {
-			kept = context.WithoutCancel(ctx) //nolint:fatcontext // likewise
+			kept = context.WithoutCancel(ctx) //nolint:fatcontext // the context has to outlive its call
 			time.Sleep(d)
 			return 0, nil
 		}, faas.WithTimeout(time.Hour))
@@ -187,7 +187,7 @@ func TestAChainThroughAnotherRouterLendsItsSlots(t *testing.T) {
 	})
 }
 
-// A handler that ends with its context takes 5 ms to return. A call that comes 2 ms after
+// A handler takes 5 ms to return after its context has ended. A call that comes 2 ms after
 // the first caller left waits for 3 ms.
 func TestACallThatComesWhileACanceledHandlerUnwindsWaits(t *testing.T) {
 	for name, opt := range map[string]faas.RouterOption{"function": faas.WithConcurrency(1), "router": faas.WithCapacity(1)} {
@@ -219,8 +219,8 @@ func TestACallThatComesWhileACanceledHandlerUnwindsWaits(t *testing.T) {
 	}
 }
 
-// When the last slot becomes stuck, those that wait are refused, and those that come
-// later at once; until a handler returns.
+// When the last slot becomes stuck, calls that wait are refused, and calls that come
+// later are refused at once, until a handler returns.
 func TestWhenTheLastSlotIsStuckThoseThatWaitAreRefused(t *testing.T) {
 	for name, opts := range map[string][]faas.RouterOption{
 		"function": {faas.WithConcurrency(2)},
@@ -231,7 +231,7 @@ func TestWhenTheLastSlotIsStuckThoseThatWaitAreRefused(t *testing.T) {
 				opts := append(opts, faas.WithStuck(3*time.Second, nil), faas.WithTimeout(time.Second), faas.WithQueueTimeout(time.Hour))
 				r := router(t, opts...)
 				f := faas.Register(r, "f", deafFor(time.Minute))
-				other := f // the function that has the stuck slots
+				other := f // the function whose handlers hold the stuck slots
 				if name == "router" {
 					other = faas.Register(r, "other", double)
 				}

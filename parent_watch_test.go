@@ -17,7 +17,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// enough calls in a row are so many that their context is watched.
+// enough is a number of calls in a row after which their context is watched.
 const enough = 20
 
 // often calls f until the worker watches ctx.
@@ -29,7 +29,7 @@ func often(t *testing.T, f *faas.Function[int, int], ctx context.Context) { //no
 	}
 }
 
-// sleepy sleeps for as many seconds as it is told, and does not look at its context.
+// sleepy is a handler that sleeps for this many seconds, and does not look at its context.
 func sleepy(_ context.Context, seconds int) (int, error) {
 	time.Sleep(time.Duration(seconds) * time.Second)
 	return seconds, nil
@@ -60,8 +60,8 @@ func TestACallIsLeftWhenItsContextEndsHoweverOftenThatHasCome(t *testing.T) {
 	})
 }
 
-// The caller's context ends while the call is in one place after the other: before it, in a
-// gate, while it waits for a slot, in its handler, in its meter, and when it is over.
+// The caller's context ends at each step of a call in turn: before the call, in a
+// gate, while the call waits for a slot, in its handler, in its meter, and after the call.
 func TestAContextThatCameOftenMayEndAtEachStepOfACall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for step, want := range map[string]error{
@@ -100,14 +100,14 @@ func TestAContextThatCameOftenMayEndAtEachStepOfACall(t *testing.T) {
 			cancel(errGone)
 			synctest.Wait()
 			time.Sleep(time.Minute)
-			_, err = f.Invoke(t.Context(), 1) // nothing of it is left for the next call
+			_, err = f.Invoke(t.Context(), 1) // the next call is not affected
 			require.NoError(t, err, step)
 			assertBalanced(t, r, m, step)
 		}
 	})
 }
 
-// A watch may fire when no call runs. The call that comes then, from elsewhere, is not its.
+// A watch may fire when no call runs. Then the next call, with another context, must not be affected.
 func TestAContextThatEndsBetweenTwoCallsDisturbsNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &recorder{}
@@ -132,8 +132,8 @@ func TestAContextThatEndsBetweenTwoCallsDisturbsNoOther(t *testing.T) {
 	})
 }
 
-// slowEnd is a context whose Err blocks once it has ended: its caller is leaving then, and
-// has not left.
+// slowEnd is a context whose Err blocks once the context has ended. Meanwhile its caller is about
+// to leave the call, but has not left.
 type slowEnd struct {
 	context.Context
 
@@ -148,8 +148,9 @@ func (s slowEnd) Err() error {
 	return err
 }
 
-// One call has been told of the end, and has its answer all the same, since its handler
-// was first. The next on that worker had asked the context before the end.
+// The watch has woken the caller of the first call, but that call gets its answer nevertheless,
+// because its handler was first. The next call on the same worker had looked at the context before
+// its end, and must learn of the end, too.
 func TestACallLearnsOfAnEndThatTheCallBeforeWasToldOf(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithTimeout(time.Hour))
@@ -166,14 +167,14 @@ func TestACallLearnsOfAnEndThatTheCallBeforeWasToldOf(t *testing.T) {
 
 		first := make(chan error, 1)
 		go func() { _, err := f.Invoke(ctx, 2); first <- err }()
-		synctest.Wait() // the first runs
+		synctest.Wait() // the first call runs
 		shut.Store(true)
 		second := make(chan error, 1)
 		go func() { _, err := f.Invoke(ctx, 3000); second <- err }()
-		synctest.Wait() // the second is in its gate
+		synctest.Wait() // the second call is in its gate
 		time.Sleep(time.Second)
 		cancel()
-		synctest.Wait() // the first was told, and asks for the reason
+		synctest.Wait() // the first caller was woken, and calls Err
 		time.Sleep(2 * time.Second)
 		close(ctx.leaving)
 		require.NoError(t, <-first, "its handler had returned")
@@ -197,7 +198,7 @@ func TestManyCallsOfOneContextAreLeftAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range n {
 			wg.Go(func() {
-				for range enough { // all at once, so that each has a worker
+				for range enough { // all at once, so that each call has a worker of its own
 					_, err := f.Invoke(ctx, 1)
 					assert.NoError(t, err)
 				}
@@ -220,12 +221,12 @@ type mapped struct {
 	values map[any]any
 }
 
-// lagging is a context whose Done closes before its Err says so.
+// lagging is a context whose Done closes before its Err returns an error.
 type lagging struct{ context.Context }
 
 func (lagging) Err() error { return nil }
 
-// hidden is a context of which package context does not know the kind.
+// hidden is a context whose kind package context does not know.
 type hidden struct {
 	context.Context
 
@@ -301,7 +302,7 @@ func deadlined(t *testing.T, ctx context.Context) context.Context {
 	return ctx
 }
 
-// With a watch for each of them, package context would start a goroutine for each worker.
+// If each of these contexts had a watch, package context would start a goroutine for each worker.
 func TestAContextOfAnUnknownKindIsNotWatchedByGoroutines(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		count := func(ctx context.Context) int {
@@ -318,8 +319,8 @@ func TestAContextOfAnUnknownKindIsNotWatchedByGoroutines(t *testing.T) {
 	})
 }
 
-// The context is asked by the key of package context when a worker is to watch it. The call
-// has its slot by then.
+// When a worker is about to watch the context, its Value is called with the key of package
+// context. The call has its slot by then.
 func TestAContextThatExitsWhenItIsToBeWatchedLosesNoSlot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &recorder{}
@@ -344,8 +345,8 @@ func TestAContextThatExitsWhenItIsToBeWatchedLosesNoSlot(t *testing.T) {
 	})
 }
 
-// collected runs the collector until it has found all objects. In a bubble the clock stands
-// still meanwhile, so that it counts.
+// collected runs the garbage collector until it has found all objects. In a bubble the clock does
+// not move meanwhile, so collected counts its tries.
 func (w *ward) collected() bool {
 	for range 200 {
 		if w.left.Load() == 0 {
@@ -357,7 +358,7 @@ func (w *ward) collected() bool {
 	return false
 }
 
-// A parent is an object that the context holds, and the context alone.
+// parent returns a context that holds an object; nothing else refers to that object.
 func (w *ward) parent() (context.Context, context.CancelFunc) {
 	return context.WithCancel(context.WithValue(context.Background(), heldKey{}, w.object()))
 }
@@ -370,7 +371,7 @@ func TestAnIdleWorkerKeepsItsLastContextForASecondAtMost(t *testing.T) {
 		func() {
 			ctx, cancel := w.parent()
 			often(t, f, ctx)
-			_ = cancel // it is not canceled: nothing but the worker's watch may hold it
+			_ = cancel // not called: only the worker's watch could hold the context
 		}()
 		time.Sleep(time.Second)
 		assert.True(t, w.collected())
@@ -379,7 +380,7 @@ func TestAnIdleWorkerKeepsItsLastContextForASecondAtMost(t *testing.T) {
 	})
 }
 
-// busy is a list of what keeps a worker from being idle.
+// The cases are what keeps a worker from being idle.
 func TestAWorkerThatIsNotIdleKeepsOnlyTheContextOfItsCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for name, run := range map[string]func(t *testing.T, f *faas.Function[int, int], ctx context.Context, cancel context.CancelFunc){
@@ -434,7 +435,7 @@ func TestAClosedRouterWatchesNoContext(t *testing.T) {
 	})
 }
 
-// Whatever a call is doing when its context ends, it ends once, and no caller is forgotten.
+// Whatever a call does when its context ends, it ends once, and its caller gets an answer.
 func TestCallsOfContextsThatEndAtAnyMomentEndOnce(t *testing.T) {
 	t.Parallel()
 	m := &recorder{}
@@ -470,7 +471,7 @@ func TestCallsOfContextsThatEndAtAnyMomentEndOnce(t *testing.T) {
 	assertBalanced(t, r, m)
 }
 
-// A handler that waits for its context hears of the end, and what it answers counts for nothing.
+// A handler that waits for its context learns of the end, and its answer is ignored.
 func TestAHandlerBelowAContextThatCameOftenHearsOfItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)

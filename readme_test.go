@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every test, benchmark and example that the documents name is there, at least by
+// Every test, benchmark and example that the documents name must exist. A document may name only
 // the beginning of its name.
 func TestTheDocumentsNameTestsThatExist(t *testing.T) {
 	t.Parallel()
@@ -41,7 +41,7 @@ func TestTheDocumentsNameTestsThatExist(t *testing.T) {
 	assert.Greater(t, total, 20)
 }
 
-// Every module of the workspace is in the list of those that can be used.
+// Every module of the workspace must be in the list of modules that can be used.
 func TestTheListOfModulesIsComplete(t *testing.T) {
 	t.Parallel()
 	work, err := os.ReadFile("go.work")

@@ -33,7 +33,7 @@ func TestEachReasonOfThePlatformHasItsKind(t *testing.T) {
 	assert.Equal(t, "Kind(?)", faas.Kind(200).String())
 }
 
-// toldOf remembers what a hook was told.
+// toldOf returns an option with a WithRefusals hook that records what it gets.
 func toldOf(to *steps) faas.Option {
 	return faas.WithRefusals(func(_ context.Context, r faas.Refusal) {
 		to.add(fmt.Sprintf("%s by %q: %v, %s", r.Function, r.Tenant, r.Kind, r.Reason))
@@ -53,7 +53,7 @@ func TestARefusalIsToldWithTenantKindAndReason(t *testing.T) {
 		_, _ = r.Invoke(ctx, "no/name", nil)
 		_, _ = r.Invoke(ctx, "block", []byte("{"))
 		_, _ = r.Invoke(ctx, "block", []byte("           1"))
-		_, _ = r.Invoke(nil, "block", []byte("1")) //nolint:staticcheck // the case itself
+		_, _ = r.Invoke(nil, "block", []byte("1")) //nolint:staticcheck // a nil context is what is tested
 		go func() { _, _ = block.Invoke(t.Context(), 1) }()
 		time.Sleep(time.Millisecond)
 		_, _ = block.Invoke(ctx, 1)
@@ -154,7 +154,7 @@ func TestARefusalComparesThoughTheGatesErrorDoesNot(t *testing.T) {
 	r := router(t, faas.WithGate(gate{steps: &steps{}, admit: func(context.Context, faas.Invocation) error { return uncomparable{"a"} }}))
 	_, err := faas.Register(r, "f", double).Invoke(t.Context(), 1)
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		require.ErrorIs(t, err, e) // compares each error of the chain with e
+		require.ErrorIs(t, err, e) // errors.Is compares each error of the chain with e
 	}
 	var cause uncomparable
 	require.ErrorAs(t, err, &cause)

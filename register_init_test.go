@@ -17,12 +17,12 @@ import (
 	"github.com/inproc/faas"
 )
 
-// estate counts the instances that are open. It reports an instance that is closed twice,
-// or called after it is closed.
+// estate counts the open instances. It reports an instance that is closed twice, or called after
+// it was closed.
 type estate struct {
-	init func(ctx context.Context, nth int) error // before the instance is there; or nil
+	init func(ctx context.Context, nth int) error // called before the instance is opened; may be nil
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	begun  int
 	opened int
 	closed map[int]int
@@ -99,8 +99,8 @@ var inits = map[string]func(ctx context.Context, nth int) error{
 	},
 }
 
-// ends are the events that may end a function while it is being registered, each with the
-// error that its registration then returns (by errors.Is).
+// ends are the events that may end a function while it is being registered. Each has the
+// error that the registration then returns (compared by errors.Is).
 var ends = map[string]struct {
 	end func(r *faas.Router) error
 	is  error
@@ -122,7 +122,7 @@ func TestWhatEndsAFunctionWhileItsMinimumIsMadeLeavesNoInstance(t *testing.T) {
 						faas.WithDecisions(func(d faas.Decision) {
 							if d.Rule == "minimum" {
 								ended := make(chan error)
-								go func() { ended <- end.end(r) }() // Shutdown refuses to be called by a hook
+								go func() { ended <- end.end(r) }() // on another goroutine, because Shutdown returns an error if a hook calls it
 								assert.NoError(t, <-ended)
 							}
 						}))
@@ -143,7 +143,7 @@ func TestWhatEndsAFunctionWhileItsMinimumIsMadeLeavesNoInstance(t *testing.T) {
 					}()
 					time.Sleep(time.Second / 2)
 					start := time.Now()
-					if err := end.end(r); err == nil && init != nil { // or else it was there before
+					if err := end.end(r); err == nil && init != nil { // otherwise it was opened before
 						assert.ErrorIs(t, <-done, end.is)
 					} else {
 						assert.NoError(t, <-done)
@@ -188,7 +188,7 @@ func TestNothingIsRegisteredWithARouterThatClosesMeanwhile(t *testing.T) {
 			t.Run(what+", "+how, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					r := faas.New()
-					err := register(r, faas.WithMiddleware(func(next faas.Runner) faas.Runner { // which is composed meanwhile
+					err := register(r, faas.WithMiddleware(func(next faas.Runner) faas.Runner { // called while the function is being registered
 						assert.NoError(t, ends[how].end(r))
 						return next
 					}))
@@ -285,8 +285,8 @@ func TestAMinimumCountsInstancesThatCallsHaveBroughtAbout(t *testing.T) {
 }
 
 // A hammer: registrations with a minimum, calls, resizes and removals, while the router is
-// closed. Each instance that was opened is closed once, and each registration that
-// returned nil before the close has registered its function.
+// closed. Each instance that was opened must be closed once. Each registration that
+// returned nil before the close must have registered its function.
 func TestEveryInstanceIsClosedOnceUnderAHammer(t *testing.T) {
 	t.Parallel()
 	rounds := 60

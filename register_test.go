@@ -43,7 +43,7 @@ func TestRegisterRefusesWhatCannotWorkAndSaysTheCure(t *testing.T) {
 		"nil context":          {faas.WithContext(nil), "leave the nil out"},
 		"nil refusal hook":     {faas.WithRefusals(nil), "leave the nil out"},
 	}
-	if math.MaxInt > math.MaxInt32 { // else no int is too large
+	if math.MaxInt > math.MaxInt32 { // if int has 32 bits, no int is too large
 		tooMany := cases["negative slots"]
 		tooMany.opt, tooMany.cure = faas.WithConcurrency(math.MaxInt), "leave the option out"
 		cases["too many slots"] = tooMany

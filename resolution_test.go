@@ -23,7 +23,7 @@ func TestACallWritesWhatItWasGivenTo(t *testing.T) {
 	})
 }
 
-// The handler's own calls are not what the caller asked for.
+// The caller wants to learn about its own call, and not about the handler's nested calls.
 func TestANestedCallWritesNoResolution(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)

@@ -23,7 +23,7 @@ import (
 // calls in some way. Afterwards the garbage collector has to find all of them, while the
 // router, its functions and its slots are still in use.
 
-// ward counts the objects that it has made and that are still in memory.
+// ward makes objects, and counts those that are still in memory.
 type ward struct{ left atomic.Int64 }
 
 type object [64 << 10]byte
@@ -44,10 +44,10 @@ func (w *ward) text(s string) string {
 
 func (w *ward) bytes() []byte { return w.object()[:] }
 
-// limit is enough time for the collector, also on a busy machine.
+// limit is enough time for the garbage collector, even on a busy machine.
 const limit = 20 * time.Second
 
-// released runs the collector until it has found all objects, or fails the test.
+// released runs the garbage collector until it has found all objects, or fails the test.
 func (w *ward) released(t *testing.T) {
 	t.Helper()
 	for began := time.Now(); w.left.Load() > 0 && time.Since(began) < limit; {
@@ -64,7 +64,7 @@ func (heldError) Error() string { return "held" }
 
 type heldKey struct{}
 
-// holder is a gate, a meter and a scaler that holds an object, and does nothing.
+// holder is a gate, a meter and a scaler. It holds an object, and does nothing else.
 type holder struct {
 	faas.FixedScaler
 
@@ -75,12 +75,12 @@ func (holder) Admit(context.Context, faas.Invocation) error { return nil }
 func (holder) Done(faas.Invocation, *faas.Execution)        {}
 func (holder) Record(context.Context, faas.Execution)       {}
 
-// leaver is a context that the test ends, with a cause.
+// leaver returns a context that the test ends, with a cause.
 func leaver(o *object) (context.Context, context.CancelCauseFunc) {
 	return context.WithCancelCause(context.WithValue(context.Background(), heldKey{}, o))
 }
 
-// retained are the cases. The functions that they register stay registered.
+// retained has the cases. The functions that they register stay registered.
 var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption){
 	"typed input and output": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
 		f := faas.Register(r, "f", func(context.Context, *object) (*object, error) { return w.object(), nil }, opts...)
@@ -230,7 +230,7 @@ var retained = map[string]func(t *testing.T, r *faas.Router, w *ward, opts ...fa
 	"callers' contexts that never end": func(t *testing.T, r *faas.Router, w *ward, opts ...faas.FunctionOption) {
 		f := faas.Register(r, "f", func(ctx context.Context, in int) (int, error) { _ = ctx.Done(); return in, ctx.Err() }, opts...)
 		for range 20 {
-			ctx, cancel := leaver(w.object()) // which is forgotten, and never called
+			ctx, cancel := leaver(w.object()) // cancel is never called
 			_, err := f.Invoke(ctx, 1)
 			require.NoError(t, err)
 			runtime.KeepAlive(cancel)
@@ -512,8 +512,8 @@ func TestDeliveredRecordsAreCollectedWhileTheSinkIsBusyWithTheRest(t *testing.T)
 	require.NoError(t, b.Close())
 }
 
-// A context that is kept after its call returns the same values and errors, although what
-// it does not need for that was collected.
+// A context that is kept after its call returns the same values and errors as before, although
+// what it does not need for that was collected.
 func TestAContextThatIsKeptStillKnowsItsCall(t *testing.T) {
 	t.Parallel()
 	r := router(t)
@@ -541,7 +541,7 @@ func TestAContextThatIsKeptStillKnowsItsCall(t *testing.T) {
 	}
 }
 
-// A hammer for the race detector: all methods of contexts that are kept are called while
+// A hammer for the race detector: all methods of kept contexts are called while
 // their calls end, and afterwards.
 func TestContextsThatAreKeptMayBeAskedWhileTheirCallsEnd(t *testing.T) {
 	t.Parallel()

@@ -41,7 +41,7 @@ func TestRunawaysAreListedWithTheirStacksUntilTheyReturn(t *testing.T) {
 				_, _ = deaf.Invoke(faas.WithTenant(context.WithoutCancel(t.Context()), "acme"), there)
 				done <- struct{}{}
 			}()
-			time.Sleep(2 * time.Second) // the first is over when the second begins
+			time.Sleep(2 * time.Second) // the first call is over when the second begins
 		}
 		synctest.Wait()
 

@@ -18,8 +18,8 @@ import (
 // epoch is when the functions of these tests begin.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// A burst is served at once; the tick that comes right after it keeps what it
-// needs.
+// A burst gets its instances at once, and the tick that comes right after the burst does not
+// take them away.
 func TestAnArrivalGrowsToWhatTheCallsNeed(t *testing.T) {
 	t.Parallel()
 	s := faas.ConcurrencyScaler{}
@@ -115,8 +115,8 @@ func TestNoIntervalGrowsBeyondTheRate(t *testing.T) {
 				need := (calls + l.Per - 1) / l.Per
 				require.GreaterOrEqual(t, got.N, min(need, l.Instances, l.Max), "nor does a tick what is used")
 			}
-			if got.N > l.Instances { // then it is within the rate of the least or latest base there can be
-				least, stood := 0, 0 // stood: what there was when the last 2 s began
+			if got.N > l.Instances { // the growth must be within UpRate of a base, which is at most the highest recent number
+				least, stood := 0, 0 // stood is the number when the last 2 s began
 				for _, m := range past {
 					if l.Now.Sub(m.at) <= 2*time.Second {
 						least = max(least, m.n)
@@ -137,7 +137,7 @@ func TestAWishIsNotRaisedByRounding(t *testing.T) {
 	t.Parallel()
 	for per := 1; per <= 100; per++ {
 		for n := 1; n <= 100; n++ {
-			calls := float64(n*per*7) / 10 // exactly what n instances are to serve
+			calls := float64(n*per*7) / 10 // exactly what n instances should serve
 			l := faas.Load{Now: epoch, Stable: calls, Burst: calls, Instances: n, Ready: n, Per: per}
 			got, _ := faas.ConcurrencyScaler{}.Desired(l, nil)
 			require.Equal(t, n, got.N, "%v calls, %d per instance", calls, per)
@@ -145,7 +145,7 @@ func TestAWishIsNotRaisedByRounding(t *testing.T) {
 	}
 }
 
-// afterPeaks is what a scaler answers to the last of so many ticks with the load l.
+// afterPeaks calls a scaler at one tick for each peak, with the load l, and returns its last answer.
 func afterPeaks(s faas.Scaler, l faas.Load, peaks ...int) (got faas.Target) {
 	var state faas.State
 	for i, peak := range peaks {
@@ -277,7 +277,7 @@ func TestLimitsAreTheRuleWhereTheyDecide(t *testing.T) {
 func hour(at time.Duration) int {
 	const minute = time.Minute
 	switch {
-	case at < 10*minute: // 0 to 60
+	case at < 10*minute: // a rise from 0 to 60
 		return int(at / (10 * time.Second))
 	case at >= 12*minute && at < 12*minute+30*time.Second:
 		return 600
@@ -303,7 +303,7 @@ func TestAnHourOfTraffic(t *testing.T) {
 	}
 }
 
-// at is how many instances there are at a time.
+// at returns how many instances there are at a time.
 func at(steps []faastest.ScaleStep, when time.Duration) (n int) {
 	for _, s := range steps {
 		if s.At <= when {
@@ -321,9 +321,9 @@ func checkHour(t *testing.T, steps []faastest.ScaleStep, tickOnly bool) {
 		rules[s.Rule]++
 	}
 	assert.InDelta(t, 36/0.7, at(steps, 6*minute), 12, "it follows the rise")
-	level := 68 // 60 calls and their root
+	level := 68 // 60 calls and the square root of 60
 	if tickOnly {
-		level = 86 // at 70 %
+		level = 86 // 60 calls at a utilization of 70 %
 	}
 	assert.InDelta(t, level, at(steps, 12*minute-1), 1)
 	if tickOnly {
@@ -348,8 +348,7 @@ func BenchmarkHourOfTraffic(b *testing.B) {
 	}
 }
 
-// A policy is asked directly, as a table of numbers; what a whole load curve comes
-// to is faastest.Drive's.
+// A policy can be called directly with single loads. For a whole load curve, use faastest.Drive.
 func ExampleConcurrencyScaler() {
 	s := faas.ConcurrencyScaler{Utilization: 0.5, UpRate: 4}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -38,7 +38,7 @@ func TestLambdaStartsOneForEachCallThatNeedsIt(t *testing.T) {
 	assert.InDelta(t, 360, steps[3].At.Seconds(), 4, "a minute after the last call")
 }
 
-// Between two ticks the calls come and go, and no tick sees one.
+// The calls begin and end between two ticks, so no tick sees a call that runs.
 func TestLambdaKeepsWhatWasUsedBetweenTicks(t *testing.T) {
 	t.Parallel()
 	s := faas.LambdaScaler{KeepAlive: 10 * time.Second}
@@ -73,7 +73,7 @@ func TestLambdasQuotaIsSpentAtOnceAndRefillsEvenly(t *testing.T) {
 		{0, 1000},
 		{time.Second, 1100},
 		{9500 * time.Millisecond, 1950},
-		{time.Hour, 2950}, // what was not used is not saved up
+		{time.Hour, 2950}, // unused quota does not add up
 		{time.Hour + 10*time.Second, 3950},
 		{time.Hour + 25*time.Second, 4950},
 	} {

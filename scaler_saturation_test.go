@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// process is a router that gets worse the more runs in it.
+// process models a router whose calls become slower, the more of them run.
 type process struct {
 	load  faas.Load
 	state faas.State
@@ -38,16 +38,16 @@ func TestACeilingComesDownFromWhatRunsAndGoesUpWhenItIsCalm(t *testing.T) {
 		want    int
 		why     string
 	}{
-		{0.99, 1 * ms, 1000, "hold: "}, // in full use, and no goroutine waits
+		{0.99, 1 * ms, 1000, "hold: "}, // the processors are in full use, but no goroutine waits
 		{0.99, 5 * ms, 60, "saturated: goroutines wait 5ms, processors 99 %"},
-		{0.3, 25 * ms, 45, "saturated: "}, // kept from its processors
-		{0.5, 5 * ms, 45, "hold: "},       // neither
+		{0.3, 25 * ms, 45, "saturated: "}, // the process is kept from its processors
+		{0.5, 5 * ms, 45, "hold: "},       // neither saturated nor calm
 		{0.99, 25 * ms, 33, "saturated: "},
 		{0.5, 1 * ms, 33, "hold: "},
 		{0.5, 1 * ms, 33, "hold: "},
 		{0.5, 1 * ms, 83, "calm: goroutines wait 1ms, processors 50 %"},
 		{0.5, 1 * ms, 133, "calm: "},
-		{0.5, 3 * ms, 133, "hold: "}, // and the calm begins anew
+		{0.5, 3 * ms, 133, "hold: "}, // and the time of calm begins anew
 		{0.5, 1 * ms, 133, "hold: "},
 	} {
 		got := p.tick(s, c.cpu, c.latency)
@@ -81,10 +81,10 @@ func TestACeilingStaysAboutWhereCallsBeginToWait(t *testing.T) {
 	t.Parallel()
 	s := faas.SaturationScaler{}
 	p := &process{load: faas.Load{Now: epoch, Instances: 1000, Per: 1, Max: 1000}}
-	const bears = 200 // beyond that, each call makes them all wait 0.1 ms longer
+	const bears = 200 // each further call makes all goroutines wait 0.1 ms longer
 	late := 0
 	for i := range 1000 {
-		p.load.InFlight = p.load.Instances // there is always more to do
+		p.load.InFlight = p.load.Instances // there are always enough calls
 		over := max(0, p.load.InFlight-bears)
 		p.tick(s, 1, time.Duration(over)*100*time.Microsecond)
 		if i >= 100 {

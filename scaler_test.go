@@ -32,7 +32,7 @@ func TestEveryScalerConforms(t *testing.T) {
 	}
 }
 
-// windows is a policy with windows that can't be.
+// windows is a policy with windows that are not allowed.
 type windows struct {
 	faas.FixedScaler
 	stable, burst time.Duration
@@ -96,7 +96,7 @@ func BenchmarkDesired(b *testing.B) {
 				_, state = s.Desired(l, state)
 			}
 		})
-		b.Run(name+"/arrival", func(b *testing.B) { // one that the rate or the maximum stops
+		b.Run(name+"/arrival", func(b *testing.B) { // an arrival at which the rate or the maximum prevents growth
 			b.ReportAllocs()
 			l, state := load, faas.State(nil)
 			l.Max, l.InFlight, l.Queued, l.Arrival = 12, 12, 100, true

@@ -21,7 +21,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// script is a policy for tests: a func that returns the answer to a load, without a state.
+// script is a policy for tests: a func that returns the answer to a load, and keeps no state.
 type script func(l faas.Load) faas.Target
 
 func (f script) Desired(l faas.Load, s faas.State) (faas.Target, faas.State) { return f(l), s }
@@ -147,7 +147,7 @@ func TestInstancesThatCallsGrewByStayUntilThePolicySaysOtherwise(t *testing.T) {
 				_, err := f.Invoke(t.Context(), time.Duration(1+i)*100*time.Millisecond)
 				assert.NoError(t, err)
 			})
-			synctest.Wait() // those that come at once may all ask, before there is an answer
+			synctest.Wait() // calls that come at once may all ask before there is an answer
 		}
 		wg.Wait()
 		assert.EqualValues(t, 1, asked.Load())
@@ -205,7 +205,7 @@ func TestAPolicySeesTheWindowsItAsksFor(t *testing.T) {
 		var seen faas.Load
 		r := router(t)
 		f := faas.Register(r, "f", sleepFor, faas.WithScaler(windowed{func(l faas.Load) faas.Target {
-			if !l.Arrival { // those may ask at once
+			if !l.Arrival { // arrivals may ask at the same time, ticks may not
 				seen = l
 			}
 			return need(l)
@@ -254,7 +254,7 @@ func TestAPolicysMemoryIsItsLastAnswers(t *testing.T) {
 	})
 }
 
-// counting counts in its state how often it was asked, and wants that many instances.
+// counting counts in its state how often it was called, and wants that many instances.
 type counting struct{}
 
 func (counting) Desired(_ faas.Load, s faas.State) (faas.Target, faas.State) {
@@ -282,7 +282,7 @@ func TestEveryChangeOfScaleIsADecisionThatSaysWhy(t *testing.T) {
 		defer r.Close()
 		f := faas.Register(r, "f", sleepFor, faas.WithScaler(script(need)), faas.WithMaxInstances(2))
 		start := time.Now()
-		for range 3 { // in turn: those that come together may be told of in any order
+		for range 3 { // one after the other, because decisions about concurrent calls may be reported in any order
 			go func() { _, _ = f.Invoke(t.Context(), 3*time.Second) }()
 			synctest.Wait()
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// A function with few calls waits for one call of a function that floods the router,
-// whatever the weights are.
+// A call of a function with few calls waits for at most one call of a function that floods the
+// router, whatever the weights are.
 func TestAQuietFunctionWaitsForOneCallOfALoudOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const service = 10 * time.Millisecond
@@ -39,7 +39,7 @@ func TestAQuietFunctionWaitsForOneCallOfALoudOne(t *testing.T) {
 	})
 }
 
-// Three functions that flood a router hold it by their floor and their weights.
+// If three functions flood a router, each gets slots by its reservation and its weight.
 func TestTheCapacityIsSharedByFloorAndWeight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithTimeout(time.Hour), faas.WithCapacity(20))
@@ -53,7 +53,7 @@ func TestTheCapacityIsSharedByFloorAndWeight(t *testing.T) {
 			for i := range 200 {
 				all.Go(func() { _, _ = f.Invoke(t.Context(), time.Second+time.Duration(i%7)*time.Millisecond) })
 			}
-			synctest.Wait() // the first has it all
+			synctest.Wait() // the first function has all slots
 		}
 		assert.Equal(t, 20, functions[0].Info().InFlight)
 		time.Sleep(3 * time.Second)
@@ -75,7 +75,7 @@ func TestFloorsTogetherMayNotExceedTheCapacity(t *testing.T) {
 	_, err := faas.TryRegister(r, "b", double, faas.WithReserved(5))
 	require.ErrorIs(t, err, faas.ErrInput)
 	assert.ErrorContains(t, err, "capacity of 10")
-	for range 3 { // what is not registered keeps nothing
+	for range 3 { // a function that could not be registered reserves nothing
 		_, err = faas.TryRegister(r, "a", double, faas.WithReserved(4))
 		require.ErrorIs(t, err, faas.ErrDuplicate)
 	}
@@ -109,7 +109,7 @@ func TestAFunctionThatIsOffRefusesAtOnce(t *testing.T) {
 		}
 		synctest.Wait()
 		require.NoError(t, r.SetConcurrency("f", 0))
-		off(<-answers) // those that waited
+		off(<-answers) // of the calls that waited
 		off(<-answers)
 		assert.NoError(t, <-answers, "who runs goes on")
 		_, err = f.Invoke(t.Context(), 0)
@@ -251,13 +251,13 @@ func TestTheTenantKeyNamesTheTenantOfACall(t *testing.T) {
 	})
 }
 
-// gateFunc is a gate that calls the func and admits every call.
+// gateFunc is a gate that calls the func and then admits the call.
 type gateFunc func(inv faas.Invocation)
 
 func (g gateFunc) Admit(_ context.Context, inv faas.Invocation) error { g(inv); return nil }
 func (g gateFunc) Done(faas.Invocation, *faas.Execution)              {}
 
-// Nested calls never wait for each other, also if the limit of their tenant is reached.
+// Nested calls never wait for each other, even if the limit of their tenant is reached.
 func TestNestedCallsOfOneTenantDoNotWaitForEachOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithTimeout(time.Hour), faas.WithTenantConcurrency(1))

@@ -252,7 +252,7 @@ func TestAHandlerThatClosesItsRouterIsCanceledLikeTheOthers(t *testing.T) {
 func TestShutdownNeedsAContext(t *testing.T) {
 	t.Parallel()
 	r := router(t)
-	require.ErrorIs(t, r.Shutdown(nil), faas.ErrInput) //nolint:staticcheck // that is the case
+	require.ErrorIs(t, r.Shutdown(nil), faas.ErrInput) //nolint:staticcheck // a nil context is what is tested
 	_, err := faas.Register(r, "f", double).Invoke(t.Context(), 1)
 	require.NoError(t, err, "and nothing has begun")
 }

@@ -21,13 +21,13 @@ import (
 	"github.com/inproc/faas"
 )
 
-// A soak mixes all that a host does: functions with and without instances, inline,
-// streaming and nested, recursion across functions, tenants, weights, floors and
-// priorities, full queues, callers with contexts that break the rules, resizes, removals,
-// new registrations, and the end of routers, early and late, from outside and from hooks.
-// Chance chooses. At the end the router's counts, the meters' and the callers' must agree.
+// A soak mixes everything that a host does: functions with and without instances, inline,
+// streaming and nested calls, recursion through several functions, tenants, weights, reservations and
+// priorities, full queues, callers with contexts that break the rules, resizes, removals, new
+// registrations, and the end of routers, early and late, from outside and from hooks. All of
+// this is chosen at random. At the end the counts of the router, the meters and the callers must agree.
 
-// soakCalls is how many calls are made in all.
+// soakCalls returns how many calls are made in total.
 func soakCalls() int64 {
 	if soak() {
 		return 1_000_000
@@ -35,27 +35,27 @@ func soakCalls() int64 {
 	return 8_000
 }
 
-// soakHost is one router at work, and what callers have heard of it.
+// soakHost is one running router, and what its callers have counted.
 type soakHost struct {
 	*faas.Router
 
 	estate   estate
 	buffer   *faas.BufferedMeter
-	records  atomic.Uint64 // that the meters have seen
-	late     atomic.Uint64 // that came by the buffer
+	records  atomic.Uint64 // records that the meters got
+	late     atomic.Uint64 // records that came through the buffer
 	overruns atomic.Uint64
-	refused  sync.Map // faas.Reason → *atomic.Uint64, as callers were answered
+	refused  sync.Map // faas.Reason → *atomic.Uint64, from the callers' answers
 	made     atomic.Uint64
-	lost     atomic.Uint64 // callers with a goroutine that was ended
+	lost     atomic.Uint64 // callers whose goroutine was ended
 	strays   sync.WaitGroup
 
-	recursed  atomic.Uint64 // a handler ran below another call of its function and one of another
-	displaced atomic.Uint64 // callers that lost their place in a full queue
+	recursed  atomic.Uint64 // calls of a function below a call of another function, below a call of the first
+	displaced atomic.Uint64 // callers that were displaced from a full queue
 
 	peer       *soakHost    // a router beside this one
-	closer     atomic.Int32 // the soakHook that is to close a router
+	closer     atomic.Int32 // the soakHook that has to close a router
 	hookClosed [soakHooks]atomic.Uint64
-	closed     chan struct{} // by a hook
+	closed     chan struct{} // closed when a hook has closed the router
 }
 
 // soakHook is a hook that may call Close.
@@ -69,8 +69,8 @@ const (
 	soakHooks
 )
 
-// reached closes this router or its peer, if that is what hook h is to do. It is called
-// by the hook itself, and does it once.
+// reached closes this router or its peer, if that is the task of hook h. The hook itself calls
+// it; only the first call closes.
 func (s *soakHost) reached(h soakHook) {
 	if !s.closer.CompareAndSwap(int32(h), int32(noHook)) {
 		return
@@ -118,7 +118,7 @@ func newSoakHost() *soakHost {
 	return s
 }
 
-// kinds are the functions, by their names. Each may be removed and come again.
+// kinds returns the functions by their names. Each may be removed and registered again.
 func (s *soakHost) kinds() map[string]func(name string) error {
 	plain := func(opts ...faas.FunctionOption) func(string) error {
 		return func(name string) error { _, err := faas.TryRegister(s.Router, name, s.serve, opts...); return err }
@@ -155,7 +155,7 @@ func (s *soakHost) kinds() map[string]func(name string) error {
 	}
 }
 
-// ring is a function that calls next, which calls it: with limits of 1, for the function
+// ring registers a function that calls next, which calls it again. Both have limits of 1, for the function
 // and for each tenant.
 func (s *soakHost) ring(next string) func(string) error {
 	return func(name string) error {
@@ -188,7 +188,7 @@ func (s *soakHost) register(name string) {
 	}
 }
 
-// serve does one of the things that handlers do.
+// serve does one of the things that handlers do in practice.
 func (s *soakHost) serve(ctx context.Context, in int) (int, error) {
 	switch rand.IntN(60) {
 	case 0:
@@ -199,7 +199,7 @@ func (s *soakHost) serve(ctx context.Context, in int) (int, error) {
 		<-ctx.Done()
 		return 0, ctx.Err()
 	case 3:
-		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // deaf
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // ignores its context
 	case 4, 5, 6, 7, 8, 9:
 		_ = s.call(ctx)
 	case 10, 11:
@@ -224,7 +224,7 @@ func (s *soakHost) stream(ctx context.Context, in int, w io.Writer) error {
 	return err
 }
 
-// call calls any function in any way, and keeps what was answered.
+// call calls a random function in a random way, and counts the answer.
 func (s *soakHost) call(ctx context.Context) error {
 	ctx, done := s.dress(ctx)
 	defer done()
@@ -259,8 +259,8 @@ func (s *soakHost) any() string {
 	return names[rand.IntN(len(names))]
 }
 
-// answered counts refusals by what the caller was told. A refusal of a call that the
-// handler made itself, and hands on, is not its own: here none does.
+// answered counts a refusal by the reason in the caller's answer. A refusal of a nested call that a
+// handler passes on is not a refusal of the call itself; here no handler does that.
 func (s *soakHost) answered(err error) {
 	var refusal *faas.Error
 	if errors.As(err, &refusal) && refusal.Reason != "" {
@@ -272,7 +272,7 @@ func (s *soakHost) answered(err error) {
 	}
 }
 
-// dress gives a call a tenant, a priority and one of several kinds of context.
+// dress gives a call a tenant, a priority and one of several kinds of contexts.
 func (s *soakHost) dress(ctx context.Context) (context.Context, func()) {
 	done := func() {}
 	switch rand.IntN(16) {
@@ -303,7 +303,7 @@ func (s *soakHost) dress(ctx context.Context) (context.Context, func()) {
 	return ctx, done
 }
 
-// soakDeadline is a context with a deadline that no clock can count to.
+// soakDeadline is a context with a deadline that no clock can represent.
 type soakDeadline struct {
 	context.Context
 
@@ -322,7 +322,7 @@ type soakMute struct {
 func (m soakMute) Done() <-chan struct{} { return m.done }
 func (soakMute) Err() error              { return nil }
 
-// shake changes the router while it is at work.
+// shake changes the router while calls run.
 func (s *soakHost) shake() {
 	name := s.any()
 	switch rand.IntN(6) {
@@ -344,8 +344,8 @@ func (s *soakHost) shake() {
 	}
 }
 
-// run makes n calls, and those that they make, and ends the router before the last, in
-// one of six ways: by hooks, which close it or its peer, by Close, or by Shutdown.
+// run makes n calls, which make nested calls, and ends the router before the last call. There are
+// six ways: a hook closes the router or its peer, Close, or Shutdown.
 func (s *soakHost) run(t *testing.T, n int64, way int) {
 	t.Helper()
 	var left atomic.Int64
@@ -391,7 +391,7 @@ func (s *soakHost) run(t *testing.T, n int64, way int) {
 		cancel()
 	}
 	s.closer.Store(int32(noHook))
-	require.NoError(t, s.Shutdown(context.Background())) // way 5 is this alone
+	require.NoError(t, s.Shutdown(context.Background())) // in way 5, only this ends the router
 	s.estate.settled(t)
 	close(ended)
 	wg.Wait()
@@ -399,7 +399,7 @@ func (s *soakHost) run(t *testing.T, n int64, way int) {
 	s.balance(t)
 }
 
-// balance holds the books of the router, its meters and its callers against each other.
+// balance compares the counts of the router, its meters and its callers.
 func (s *soakHost) balance(t *testing.T) {
 	t.Helper()
 	stats := s.Stats()

@@ -21,11 +21,11 @@ import (
 	"github.com/inproc/faas"
 )
 
-// sink is a caller's writer that remembers its pieces, and can be made to wait
-// before it takes each, or to do something instead.
+// sink is a caller's writer that records its pieces. It can be made to wait before it accepts each
+// piece, or to do something else instead.
 type sink struct {
-	wait chan struct{}                     // nil: takes them at once
-	do   func(p []byte) (n int, err error) // nil: nothing else
+	wait chan struct{}                     // nil: it accepts each piece at once
+	do   func(p []byte) (n int, err error) // called in place of accepting; nil: it accepts each piece
 	in   atomic.Int64                      // writes that have begun
 
 	mu     sync.Mutex
@@ -52,7 +52,7 @@ func (s *sink) got() []string {
 	return append([]string(nil), s.pieces...)
 }
 
-// count writes the numbers from 1 to n.
+// count is a streaming handler that writes the numbers from 1 to n.
 func count(_ context.Context, n int, w io.Writer) error {
 	for i := range n {
 		if _, err := fmt.Fprint(w, i+1); err != nil {
@@ -374,7 +374,7 @@ func TestAnInlineStreamThatEndsItsGoroutineLeavesTheWriterAlone(t *testing.T) {
 		s := &sink{wait: make(chan struct{})}
 		f := faas.RegisterStream(r, "f", func(_ context.Context, _ int, w io.Writer) error {
 			_, _ = w.Write([]byte("1"))
-			for s.in.Load() == 0 { // until it is being handed over
+			for s.in.Load() == 0 { // until the sink's Write has begun
 				time.Sleep(time.Millisecond)
 			}
 			_, _ = w.Write([]byte("2"))
@@ -401,7 +401,7 @@ func TestAStreamNeedsAWriterAndAContext(t *testing.T) {
 		f := faas.RegisterStream(r, "count", count)
 		faas.Register(r, "double", double)
 		require.ErrorIs(t, f.Invoke(t.Context(), 1, nil), faas.ErrInput)
-		require.ErrorIs(t, f.Invoke(nil, 1, io.Discard), faas.ErrInput) //nolint:staticcheck // the case itself
+		require.ErrorIs(t, f.Invoke(nil, 1, io.Discard), faas.ErrInput) //nolint:staticcheck // a nil context is what is tested
 		require.ErrorIs(t, r.InvokeStream(t.Context(), "count", []byte("1"), nil), faas.ErrInput)
 		require.ErrorIs(t, r.InvokeStream(t.Context(), "double", []byte("1"), nil), faas.ErrInput)
 		assert.EqualValues(t, 3, f.Info().Rejected[faas.ReasonInput])
@@ -461,8 +461,8 @@ func TestAStreamPassesItsMiddlewaresAndMeters(t *testing.T) {
 
 type sinkKey struct{}
 
-// TestStreamsUnderLoad is for the race detector: handlers that write from
-// several goroutines and go on after their end, callers that leave, writers
+// TestStreamsUnderLoad is for the race detector. It has handlers that write from
+// several goroutines and continue after the end of their calls, callers that leave, writers
 // that fail, and a router that closes.
 func TestStreamsUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -521,7 +521,7 @@ func TestADryRunAsksTheGatesAndMakesNoCall(t *testing.T) {
 		assert.Equal(t, 1, g.undone)
 		require.ErrorIs(t, r.DryRun(t.Context(), "nobody"), faas.ErrNotFound)
 		require.ErrorIs(t, r.DryRun(t.Context(), "no/body"), faas.ErrName)
-		require.ErrorIs(t, r.DryRun(nil, "double"), faas.ErrInput) //nolint:staticcheck // the case itself
+		require.ErrorIs(t, r.DryRun(nil, "double"), faas.ErrInput) //nolint:staticcheck // a nil context is what is tested
 		s := r.Stats()
 		assert.Zero(t, s.Admitted)
 		assert.Empty(t, s.Rejected)

@@ -12,7 +12,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// asks is a gate that is a func.
+// asks is a gate made of a func.
 type asks func(inv faas.Invocation) error
 
 func (a asks) Admit(_ context.Context, inv faas.Invocation) error { return a(inv) }
@@ -33,8 +33,8 @@ var byName = map[string]func(ctx context.Context, r *faas.Router, name string) (
 	},
 }
 
-// goes registers "f" with gates, the last of which has it removed while its first call is
-// asked for, and then calls instead.
+// goes registers "f" with gates. The last gate removes the function during the function's first
+// call, and then calls instead.
 func goes(t *testing.T, r *faas.Router, g faas.Gate, instead func()) {
 	t.Helper()
 	var once sync.Once
@@ -47,9 +47,9 @@ func goes(t *testing.T, r *faas.Router, g faas.Gate, instead func()) {
 	})))
 }
 
-// The function is gone when its gates have said yes, and before the call has its slot. A
-// call by name goes to what has the name by then, and the removed function's gates are
-// told that it did not run there.
+// The function is removed when its gates have admitted the call, and before the call has its slot. A
+// call by name then goes to the function that has the name by then, and Done of the removed
+// function's gates is called with nil.
 func TestACallByNameWhoseFunctionIsReplacedWhileItsGatesAreAskedRunsTheNewOne(t *testing.T) {
 	for how, call := range byName {
 		t.Run(how, func(t *testing.T) {

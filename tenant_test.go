@@ -14,8 +14,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// A tenant with a few calls beside one that has flooded the queue waits for one
-// call of the other's at most, each time.
+// One tenant has flooded the queue. A tenant with a few calls then waits for at most one call
+// of the other tenant, each time.
 func TestAQuietTenantWaitsForOneCallOfALoudOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const service = 10 * time.Millisecond
@@ -38,12 +38,12 @@ func TestAQuietTenantWaitsForOneCallOfALoudOne(t *testing.T) {
 	})
 }
 
-// Also when the loud tenant has filled the queue, with hundreds of calls more than
-// it holds, which come again whenever they are refused.
+// This holds even if the loud tenant has filled the queue, and makes hundreds of calls more than
+// the queue holds, each of which is made again whenever it is refused.
 func TestAQuietTenantIsServedThoughALoudOneHasFilledTheQueue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const service = 10 * time.Millisecond
-		f := faas.Register(router(t), "f", sleepFor, faas.WithConcurrency(2)) // and the default queue
+		f := faas.Register(router(t), "f", sleepFor, faas.WithConcurrency(2)) // the queue has its default length
 		ctx, stop := context.WithCancel(faas.WithTenant(t.Context(), "loud"))
 		var all sync.WaitGroup
 		for i := range 1100 {

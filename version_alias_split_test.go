@@ -61,8 +61,8 @@ func TestAnyHundredCallsAreDividedByTheWeights(t *testing.T) {
 	})
 }
 
-// The order of resolution is that of one counter: eight callers get together what one
-// caller would get alone.
+// One counter gives the order of resolution. So eight callers together get the same versions that
+// one caller would get alone.
 func TestEightCallersAreDividedAsOneIs(t *testing.T) {
 	t.Parallel()
 	const each = 1250
@@ -94,7 +94,7 @@ func TestEightCallersAreDividedAsOneIs(t *testing.T) {
 	}
 }
 
-// What only describes an alias does not begin its rotation anew.
+// A change of the description alone does not begin the alias's rotation anew.
 func TestARotationGoesOnWhenOnlyTheDescriptionChanges(t *testing.T) {
 	t.Parallel()
 	r := aliased(t, 2, faas.Weights{1: 99, 2: 1})
@@ -108,7 +108,7 @@ func TestARotationGoesOnWhenOnlyTheDescriptionChanges(t *testing.T) {
 	assert.Equal(t, 10, seen)
 }
 
-// Signature, Info and DryRun only look: they take no turn.
+// Signature, Info and DryRun only read: they take no turn.
 func TestLookingAtAnAliasTakesNoTurn(t *testing.T) {
 	t.Parallel()
 	r := aliased(t, 2, faas.Weights{1: 1, 2: 2})
@@ -160,7 +160,7 @@ func TestAStickyAliasGoesByKeyThenByTenantThenInTurn(t *testing.T) {
 	assert.NotEqual(t, ran[0], ran[1], "with neither, calls take turns")
 }
 
-// A nested call goes by its parent's key, and so does one that is made by alias there.
+// A nested call has its parent's key, and so has a nested call that is made by an alias.
 func TestAStickyAliasGoesByTheKeyOfTheCallAbove(t *testing.T) {
 	t.Parallel()
 	r := router(t)
@@ -179,7 +179,7 @@ func TestAStickyAliasGoesByTheKeyOfTheCallAbove(t *testing.T) {
 	}
 }
 
-// 10,000 keys, through the router, as a release goes on and is taken back.
+// 10,000 keys are called through the router while a release goes on and is taken back.
 func TestARaisedWeightTakesNoKeyBack(t *testing.T) {
 	t.Parallel()
 	r := router(t)
@@ -212,7 +212,7 @@ func TestARaisedWeightTakesNoKeyBack(t *testing.T) {
 	assert.Equal(t, before, homes(faas.Weights{1: 100, 2: 0}))
 }
 
-// foreignValue is a context whose Value panics, which is asked for a key by sticky aliases.
+// foreignValue is a context whose Value panics. A sticky alias calls Value to find the key.
 type foreignValue struct{ context.Context }
 
 func (foreignValue) Value(any) any { panic("no values here") }
@@ -226,7 +226,7 @@ func TestABadContextHarmsItsOwnCallOfAStickyAliasOnly(t *testing.T) {
 	live := handleOf(t, r, "f:live")
 	_, err := live.Invoke(foreignValue{t.Context()}, 0)
 	assertRefused(t, err, context.Canceled, faas.ReasonQueueCanceled)
-	_, err = live.Invoke(nil, 0) //nolint:staticcheck // that is the case
+	_, err = live.Invoke(nil, 0) //nolint:staticcheck // a nil context is what is tested
 	assertRefused(t, err, faas.ErrInput, faas.ReasonInput)
 	_, err = live.Invoke(t.Context(), 0)
 	assert.NoError(t, err)

@@ -19,7 +19,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// publish registers version n of "f": it answers n, or fails if its Invocation names another.
+// publish registers version n of "f". Its handler returns n, or an error if its Invocation has
+// another version.
 func publish(r *faas.Router, n int, opts ...faas.FunctionOption) *faas.Function[int, int] {
 	if n > 0 {
 		opts = append(opts, faas.WithVersion(n))
@@ -32,7 +33,7 @@ func publish(r *faas.Router, n int, opts ...faas.FunctionOption) *faas.Function[
 	}, opts...)
 }
 
-// version is how records name version n.
+// version returns the name of version n in records.
 func version(n int) string {
 	if n == 0 {
 		return "$LATEST"
@@ -40,7 +41,7 @@ func version(n int) string {
 	return strconv.Itoa(n)
 }
 
-// aliased is a router with versions 1 to n of "f", and "f:live" with the weights.
+// aliased returns a router with versions 1 to n of "f", and with the alias "f:live" with these weights.
 func aliased(t *testing.T, n int, w faas.Weights, opts ...faas.RouterOption) *faas.Router {
 	t.Helper()
 	r := router(t, opts...)
@@ -51,7 +52,7 @@ func aliased(t *testing.T, n int, w faas.Weights, opts ...faas.RouterOption) *fa
 	return r
 }
 
-// handleOf is the handle of a name.
+// handleOf returns the handle of a name.
 func handleOf(t *testing.T, r *faas.Router, name string) *faas.Function[int, int] {
 	t.Helper()
 	f, err := faas.Lookup[int, int](r, name)
@@ -59,7 +60,7 @@ func handleOf(t *testing.T, r *faas.Router, name string) *faas.Function[int, int
 	return f
 }
 
-// callers are the ways to call a function by its name, with the number that is answered.
+// callers returns the ways to call a function by its name; each returns the number that was answered.
 func callers(t *testing.T, r *faas.Router, name string) map[string]func(ctx context.Context) (int, error) {
 	t.Helper()
 	number := func(data []byte, err error) (int, error) {
@@ -100,7 +101,7 @@ func TestACallByAliasRunsTheVersionThatTheAliasNames(t *testing.T) {
 	})
 }
 
-// A handle of an alias asks the alias at each call; a handle of a version is that version's.
+// A handle of an alias resolves the alias at each call; a handle of a version stays with its version.
 func TestAHandleOfAnAliasFollowsItAndAHandleOfAVersionDoesNot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := aliased(t, 2, faas.Weights{1: 1})
@@ -134,7 +135,7 @@ func TestAHandleOfAnAliasIsOfItsTypes(t *testing.T) {
 	assert.ErrorIs(t, err, faas.ErrNotFound)
 }
 
-// Once all that a name had is removed, its handles are of the past: a function that is
+// Once all versions of a name are removed, its handles are no longer valid: a function that is
 // registered under the name later may have other types.
 func TestAHandleOfAnAliasEndsWithItsFunction(t *testing.T) {
 	t.Parallel()
@@ -167,7 +168,7 @@ func TestTheEmptyAliasIsWhatTheNameAloneStandsFor(t *testing.T) {
 			assert.Equal(t, faas.Resolution{Function: "f", Version: "2"}, ran, how)
 		}
 
-		publish(r, 0) // $LATEST comes first
+		publish(r, 0) // $LATEST has precedence
 		for how, call := range callers(t, r, "f") {
 			n, err := call(t.Context())
 			require.NoError(t, err, how)
@@ -249,7 +250,7 @@ func TestAliasesAreListedAsTheyWereSet(t *testing.T) {
 
 		require.NoError(t, r.SetAlias("f", "live", w, faas.WithSticky(), faas.WithActor("ann"), faas.WithDescription("a tenth")))
 
-		w[1] = 0 // the map is the caller's
+		w[1] = 0 // SetAlias has copied the map, so this has no effect
 		require.NoError(t, r.SetAlias("f", "", faas.Weights{2: 1}))
 		all, err := r.Aliases("f")
 		require.NoError(t, err)
@@ -257,18 +258,18 @@ func TestAliasesAreListedAsTheyWereSet(t *testing.T) {
 			{Function: "f", Weights: faas.Weights{2: 1}, Revision: 1, Changed: began.Add(time.Minute)},
 			{Function: "f", Name: "live", Description: "a tenth", Weights: faas.Weights{1: 90, 2: 10}, Sticky: true, Revision: 2, Changed: began.Add(time.Minute), By: "ann"},
 		}, undated(all, began.Add(time.Minute)))
-		all[1].Weights[1] = 5 // so is this one
+		all[1].Weights[1] = 5 // Aliases returns copies, so this has no effect
 		all, _ = r.Aliases("f")
 		assert.Equal(t, 90, all[1].Weights[1])
 
-		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1})) // all of it is set anew
+		require.NoError(t, r.SetAlias("f", "live", faas.Weights{1: 1})) // this replaces all settings of the alias
 		require.NoError(t, r.RemoveAlias("f", ""))
 		all, _ = r.Aliases("f")
 		assert.Equal(t, []faas.Alias{{Function: "f", Name: "live", Weights: faas.Weights{1: 1}, Revision: 3, Changed: began.Add(time.Minute)}}, undated(all, began.Add(time.Minute)))
 	})
 }
 
-// undated replaces times that are equal to at by at, for a comparison by reflection.
+// undated replaces the times that are equal to `at` by `at`, for a comparison by reflection.
 func undated(all []faas.Alias, at time.Time) []faas.Alias {
 	for i := range all {
 		if all[i].Changed.Equal(at) {
@@ -301,7 +302,7 @@ func TestAVersionThatAnAliasNamesIsInUse(t *testing.T) {
 	assert.NoError(t, r.Remove("f:1"))
 }
 
-// Of those that change an alias that they have read, one wins each revision.
+// If several goroutines read an alias and then change it, one of them wins each revision.
 func TestOfChangesToOneRevisionOneIsMade(t *testing.T) {
 	t.Parallel()
 	r := aliased(t, 2, faas.Weights{1: 1})
@@ -363,7 +364,7 @@ func TestMovingAnAliasIsADecision(t *testing.T) {
 	})
 }
 
-// A thousand moves are kept as others are: the last ones.
+// Of a thousand changes, the last ones are kept, as for other decisions.
 func TestMovesAreKeptUpToABound(t *testing.T) {
 	t.Parallel()
 	r := aliased(t, 2, faas.Weights{1: 1})
@@ -376,7 +377,7 @@ func TestMovesAreKeptUpToABound(t *testing.T) {
 	assert.Equal(t, faas.Weights{1: 1, 2: 200}, kept[63].After)
 }
 
-// A hook of WithDecisions may do what it likes, as all hooks may: move the alias again,
+// A hook of WithDecisions may do anything, as all hooks may: move the alias again,
 // panic, close the router.
 func TestAHookOfAMoveMayMoveTheAliasAndPanic(t *testing.T) {
 	t.Parallel()
@@ -395,9 +396,9 @@ func TestAHookOfAMoveMayMoveTheAliasAndPanic(t *testing.T) {
 	assert.EqualValues(t, 1, r.Stats().HookPanics)
 }
 
-// The version is gone when its gates have said yes, and before the call has its slot. The
-// call goes to what the alias names by then, and the removed version's gates are told that
-// it did not run there.
+// The version is removed when its gates have admitted the call, and before the call has its slot.
+// The call then goes to a version that the alias has by then, and Done of the removed version's
+// gates is called with nil.
 func TestACallWhoseVersionGoesWhileItsGatesAreAskedRunsAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, name := range []string{"f:live", "f"} {
@@ -433,7 +434,7 @@ func TestACallWhoseVersionGoesWhileItsGatesAreAskedRunsAnother(t *testing.T) {
 	})
 }
 
-// diary is a gate that says yes and notes what it is told.
+// diary is a gate that admits each call and records its own calls.
 type diary struct{ steps }
 
 func (d *diary) Admit(_ context.Context, inv faas.Invocation) error {
@@ -449,8 +450,7 @@ func (d *diary) Done(inv faas.Invocation, e *faas.Execution) {
 	d.add("done " + inv.Version + " " + how)
 }
 
-// The same, where there is nothing that the name could stand for afterwards: the call is
-// refused, once.
+// The same, but the name stands for nothing afterwards: the call is refused, once.
 func TestACallWhoseVersionAndAliasAreGoneIsRefusedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)
@@ -468,7 +468,7 @@ func TestACallWhoseVersionAndAliasAreGoneIsRefusedOnce(t *testing.T) {
 	})
 }
 
-// An Invocation says by which alias its call was made, to gates and to the handler.
+// In gates and in the handler, the Invocation has the alias by which the call was made.
 func TestAnInvocationNamesItsAlias(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t)
@@ -490,7 +490,7 @@ func TestAnInvocationNamesItsAlias(t *testing.T) {
 	})
 }
 
-// What was executed is told of a call that was refused too, and never of a nested one.
+// The Resolution is also written for a call that was refused, but never for a nested call.
 func TestAResolutionIsOfTheCallItself(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := aliased(t, 2, faas.Weights{2: 1})
@@ -508,9 +508,9 @@ func TestAResolutionIsOfTheCallItself(t *testing.T) {
 	})
 }
 
-// Eight callers go as fast as they can, by each name that stands for something all the
-// time, while aliases move and versions come and go. No call fails, and each is one
-// version's alone: its answer, its record, and what the caller is told agree.
+// Eight callers call as fast as they can, by each name that stands for something all the time.
+// Meanwhile aliases move and versions come and go. No call may fail, and each must belong to one
+// version: its answer, its record and its Resolution agree.
 func TestNoCallFailsOrStraddlesWhileAliasesMoveAndVersionsComeAndGo(t *testing.T) {
 	t.Parallel()
 	rounds := 400
@@ -588,7 +588,7 @@ func TestNoCallFailsOrStraddlesWhileAliasesMoveAndVersionsComeAndGo(t *testing.T
 	assert.Equal(t, 1, s.Functions)
 }
 
-// answered is a meter that keeps which version ran each call, for the caller that takes it.
+// answered is a meter that keeps which version ran each call, until the caller takes that.
 type answered struct {
 	mu   sync.Mutex // guards byID
 	byID map[any]string
@@ -600,7 +600,7 @@ func (v *answered) Record(_ context.Context, e faas.Execution) {
 	v.byID[e.ID.String()] = e.Version
 }
 
-// of takes the record of a call.
+// of returns and removes the version of a call.
 func (v *answered) of(id string) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -608,7 +608,7 @@ func (v *answered) of(id string) string {
 	return v.byID[id]
 }
 
-// A removed version that a handle of an alias has called is let go.
+// A removed version that was called by a handle of an alias can be garbage-collected.
 func TestAHandleOfAnAliasKeepsNoRemovedVersion(t *testing.T) {
 	t.Parallel()
 	r, w := router(t), &ward{}

@@ -20,13 +20,13 @@ import (
 
 // This file tests what the versions of a name share, and what is left when one is removed.
 
-// napper is a handler that takes as long as its input says.
+// napper is a handler that sleeps as long as its input says.
 func napper(_ context.Context, d time.Duration) (struct{}, error) {
 	time.Sleep(d)
 	return struct{}{}, nil
 }
 
-// heeding is napper for a handler that returns when its context ends.
+// heeding is like napper, but returns when its context ends.
 func heeding(ctx context.Context, d time.Duration) (struct{}, error) {
 	select {
 	case <-time.After(d):
@@ -63,7 +63,7 @@ func TestVersionsShareTheirNamesLimitAndQueue(t *testing.T) {
 	})
 }
 
-// start is when virtual time begins.
+// start returns when virtual time begins.
 func start(t *testing.T) time.Time {
 	t.Helper()
 	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -84,7 +84,7 @@ func TestVersionsShareTheBudgetOfRunaways(t *testing.T) {
 		info, err := r.Info("f")
 		require.NoError(t, err)
 		assert.Equal(t, 2, info.Runaways)
-		// One of the two runaways has given its slot back, so that two slots less one are free.
+		// One of the two runaways has given its slot back, so all slots but one are free.
 		_, err = one.Invoke(t.Context(), time.Hour/2)
 		require.ErrorIs(t, err, faas.ErrTimeout)
 		_, err = two.Invoke(t.Context(), 0)
@@ -102,7 +102,7 @@ func TestCallsOfARemovedVersionGoOnAndAreCounted(t *testing.T) {
 		one := faas.Register(r, "f", napper, faas.WithVersion(1), faas.WithConcurrency(1))
 		two := faas.Register(r, "f", napper, faas.WithVersion(2))
 		var wg sync.WaitGroup
-		for range 2 { // one runs and one waits
+		for range 2 { // one call runs and one waits
 			wg.Go(func() { _, err := one.Invoke(t.Context(), time.Second); assert.NoError(t, err) })
 			synctest.Wait()
 		}

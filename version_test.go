@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// says is a handler that answers text.
+// says returns a handler that returns the text.
 func says(text string) faas.Handler[int, string] {
 	return func(context.Context, int) (string, error) { return text, nil }
 }
@@ -87,7 +87,7 @@ func TestAVersionThatIsNotThereIsNotFoundAndTheErrorListsThoseThatAre(t *testing
 
 func TestAVersionThatCannotBeOneIsRefused(t *testing.T) {
 	t.Parallel()
-	r := router(t, faas.WithQueue(7), faas.WithConcurrency(9)) // the router's ask nothing of a name
+	r := router(t, faas.WithQueue(7), faas.WithConcurrency(9)) // the router's options are not compared with those of a name
 	faas.Register(r, "f", says("one"), faas.WithVersion(1), faas.WithConcurrency(4), faas.WithReserved(1), faas.WithWeight(2),
 		faas.WithTenantConcurrency(3), faas.WithRunaways(1))
 
@@ -128,7 +128,7 @@ func TestAVersionThatCannotBeOneIsRefused(t *testing.T) {
 	}
 }
 
-// versions returns what Versions does.
+// versions returns the result of Versions, or fails the test.
 func versions(t *testing.T, r *faas.Router, name string) []faas.Info {
 	t.Helper()
 	all, err := r.Versions(name)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A call may have a worker without a goroutine when close releases the ants pool.
+// When close releases the ants pool, a call may have a worker whose goroutine has not started.
 func TestACallThatHasItsSlotIsSeenOutWhenThePoolIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New()
@@ -51,12 +51,12 @@ func TestASlotThatNeverHadACallLeavesNothing(t *testing.T) {
 		}
 		for _, i := range []int{1, 0, 2} {
 			r.workers.unregister(slots[i])
-			r.workers.unregister(slots[i]) // the second time it does nothing
+			r.workers.unregister(slots[i]) // the second call does nothing
 		}
 		assert.Empty(t, r.workers.list())
 		s, err := r.workers.newWorker(false)
 		require.NoError(t, err)
-		r.workers.release(s) // its call was turned away
+		r.workers.release(s) // as after turnAway
 		time.Sleep(3 * keepAlive)
 		assert.Empty(t, r.workers.list(), "it was idle for too long")
 		require.NoError(t, r.Close())

@@ -15,22 +15,22 @@ import (
 	"github.com/inproc/faas/internal/foreign"
 )
 
-// rude is an error with a method that does not keep to the rules of one.
+// rude is an error whose Error method misbehaves: it does what act does.
 type rude struct{ act func() string }
 
 func (r rude) Error() string { return r.act() }
 
-// rudeStringer is the same for a value that is no error.
+// rudeStringer does the same for a value that is not an error.
 type rudeStringer struct{ act func() string }
 
 func (r rudeStringer) String() string { return r.act() }
 
-// runtimeLikeError has the methods of a [runtime.Error], and is none of the runtime's.
+// runtimeLikeError has the methods of a [runtime.Error], but is not an error of the runtime.
 type runtimeLikeError struct{ rude }
 
 func (runtimeLikeError) RuntimeError() {}
 
-// embeddingError gets the methods of a [runtime.Error] that may be nil.
+// embeddingError embeds a [runtime.Error] that may be nil.
 type embeddingError struct{ runtime.Error }
 
 type (
@@ -167,7 +167,7 @@ func TestTextWithinWaitsForASlowMethodAsLongAsItMay(t *testing.T) {
 
 func TestTextWithinStartsNoGoroutineForAValueWithoutMethods(t *testing.T) {
 	t.Parallel()
-	text, ok := foreign.TextWithin(42, 0) // no time to wait for another goroutine
+	text, ok := foreign.TextWithin(42, 0) // there is no time to wait for another goroutine
 	assert.Equal(t, "42", text)
 	assert.True(t, ok)
 }

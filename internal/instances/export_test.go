@@ -9,8 +9,8 @@ func (s *Set) Waiting() int {
 	return s.waiting.Len()
 }
 
-// Check says what is wrong with the state of s, or nil. It may be called at any
-// time: each section under s.mu leaves the state in order.
+// Check returns an error if the state of s is inconsistent, or nil. It may be called at any
+// time: each section with s.mu held leaves a consistent state.
 func (s *Set) Check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *Set) checkFree() error {
 	return nil
 }
 
-// checkWaiting looks for a call that waits in vain: while an instance has a free
+// checkWaiting returns an error if a call waits in vain: while an instance has a free
 // seat, or while there is no instance at all.
 func (s *Set) checkWaiting() error {
 	if s.waiting.Len() > 0 && (s.free.Len() > 0 || s.closed || s.live == 0) {

@@ -17,14 +17,14 @@ import (
 
 var errDown = errors.New("down")
 
-// moody is an init that fails in each way there is, and often does not.
+// moody is an init that sometimes fails, in every possible way.
 func moody(ctx context.Context, _ int) error {
 	switch n := rand.IntN(100); {
 	case n < 6:
 		return errDown
 	case n < 9:
 		runtime.Goexit()
-	case n < 14: // late: what it opens is to be closed again
+	case n < 14: // too late: what it opens has to be closed again
 		<-ctx.Done()
 	case n < 17:
 		<-ctx.Done()
@@ -35,7 +35,7 @@ func moody(ctx context.Context, _ int) error {
 	return nil
 }
 
-// hammer is calls at once on one Set, while its limit and its target change.
+// hammer makes concurrent calls on one Set, while its limit and its target change.
 type hammer struct {
 	b     *backend
 	set   *instances.Set
@@ -52,12 +52,12 @@ func newHammer(seats int) *hammer {
 	var clock atomic.Int64
 	h.set = newSet(h.b, func(c *instances.Config) {
 		c.Seats, c.InitTimeout, c.KeepAlive = seats, time.Millisecond, 50*time.Millisecond
-		c.Now = func() int64 { return clock.Add(int64(time.Millisecond)) } // so that no pause lasts
+		c.Now = func() int64 { return clock.Add(int64(time.Millisecond)) } // the clock runs so fast that pauses after failures are short
 	})
 	return h
 }
 
-// call takes a seat, may take a nested one, and gives them back.
+// call takes a seat, sometimes takes a nested one, and gives them back.
 func (h *hammer) call(t *testing.T, r *rand.Rand) {
 	t.Helper()
 	h.calls.Add(1)
@@ -80,7 +80,7 @@ func (h *hammer) call(t *testing.T, r *rand.Rand) {
 	h.set.Release(g.Instance, r.IntN(20) == 0, int64(r.IntN(1000)))
 }
 
-// done is the end of the caller's wait: never, at once, or at any moment.
+// done returns a channel that ends the caller's wait: never, at once, or at a random moment.
 func (h *hammer) done(r *rand.Rand) <-chan struct{} {
 	n := r.IntN(4)
 	if n > 1 {
@@ -108,7 +108,7 @@ func (h *hammer) refused(t *testing.T, err error) {
 	}
 }
 
-// disturb changes what may change while calls run, and looks whether all is in order.
+// disturb changes what may change while calls run, and checks the state.
 func (h *hammer) disturb(t *testing.T, r *rand.Rand) {
 	t.Helper()
 	switch r.IntN(5) {
@@ -128,7 +128,7 @@ func (h *hammer) disturb(t *testing.T, r *rand.Rand) {
 	runtime.Gosched()
 }
 
-// run makes calls on many goroutines, disturbs them, and returns when all are over.
+// run makes calls on many goroutines, with disturbances, and returns when all are over.
 func (h *hammer) run(t *testing.T, each int) {
 	t.Helper()
 	var calls, others sync.WaitGroup
@@ -157,7 +157,7 @@ func (h *hammer) run(t *testing.T, each int) {
 	others.Wait()
 }
 
-// check ends the Set, and looks whether calls kept to their seats.
+// check ends the Set, and asserts that no instance had more calls than seats.
 func (h *hammer) check(t *testing.T) {
 	t.Helper()
 	h.b.end(t, h.set)

@@ -21,23 +21,22 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// conn is what an init opens, and the handler of an instance.
+// conn is what an init opens; it is the handler of the instance.
 type conn struct {
 	id     int // from 0, in the order of opening
 	calls  atomic.Int64
-	most   atomic.Int64 // of calls
-	closed atomic.Int64 // how often
+	most   atomic.Int64 // the highest number of calls at once
+	closed atomic.Int64 // how often the conn was closed
 }
 
-// backend opens conns, and knows what became of each.
+// backend opens conns, and keeps what happened to each.
 type backend struct {
-	// init decides about the nth init, from 0: the error that it returns. nil: all
-	// succeed at once.
+	// init returns the error of the nth init, from 0. If it is nil, all inits succeed at once.
 	init  func(ctx context.Context, n int) error
 	limit atomic.Int64
-	ended atomic.Int64 // calls of Config.Ended
+	ended atomic.Int64 // how often Config.Ended was called
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	inits int
 	conns []*conn
 }
@@ -85,7 +84,7 @@ func (b *backend) opened() (inits int, conns []*conn) {
 	return b.inits, append([]*conn(nil), b.conns...)
 }
 
-// enter counts a call in, and fails the test if the conn is closed.
+// enter counts a call that begins on the instance, and fails the test if its conn is closed.
 func enter(t assert.TestingT, in *instances.Instance) *conn {
 	c, _ := in.Handler().(*conn)
 	n := c.calls.Add(1)
@@ -95,7 +94,7 @@ func enter(t assert.TestingT, in *instances.Instance) *conn {
 	return c
 }
 
-// end retires s, waits until nothing of it runs, and fails the test unless each
+// end retires s, waits until none of its goroutines run, and fails the test unless each
 // conn was closed once.
 func (b *backend) end(t assert.TestingT, s *instances.Set) {
 	s.Retire(true)

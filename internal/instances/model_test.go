@@ -13,19 +13,19 @@ import (
 	"github.com/inproc/faas/internal/instances"
 )
 
-// model makes one step after the other on a Set, lets all goroutines come to rest
-// after each, and compares what has become of the calls with what should have.
+// model makes one step after the other on a Set. After each step it waits until all goroutines are
+// blocked, and compares the results of the calls with the expected ones.
 type model struct {
 	b     *backend
 	set   *instances.Set
 	seats int
 	start time.Time
 
-	fates   []fate // of the inits, in their order; after these all succeed at once
+	fates   []fate // of the inits, in their order; later inits succeed at once
 	waiting []*modelCall
 	running []*modelCall
-	used    map[*conn]int  // in which step it was opened, or a seat in it released
-	spent   map[*conn]bool // by a call: takes no more
+	used    map[*conn]int  // the step in which the conn was opened, or last had a seat released
+	spent   map[*conn]bool // conns that were released as spent, so they get no more calls
 	step    int            // from 1
 	retired bool
 	closed  bool
@@ -63,7 +63,7 @@ func newModel(t *rapid.T) *model {
 		if n >= len(m.fates) {
 			return nil
 		}
-		time.Sleep(m.fates[n].takes) // an init that does not heed its context
+		time.Sleep(m.fates[n].takes) // the init ignores its context
 		return m.fates[n].err
 	}
 	m.set = newSet(m.b, func(c *instances.Config) {
@@ -75,7 +75,7 @@ func newModel(t *rapid.T) *model {
 
 func (m *model) now() int64 { return int64(time.Since(m.start)) }
 
-// acquire begins a call. Where a seat is free, it gets one in the instance that was
+// acquire begins a call. If a seat is free, the call gets a seat of the instance that was
 // used last, and does not wait.
 func (m *model) acquire(t *rapid.T) {
 	c := &modelCall{done: make(chan struct{}), got: make(chan instances.Grant, 1)}
@@ -95,8 +95,8 @@ func (m *model) acquire(t *rapid.T) {
 	}
 }
 
-// warmest returns the ids of the conns with a free seat that were used last: several
-// where these were opened in the same step.
+// warmest returns the ids of the conns with a free seat that were used last. There are several
+// if they were opened in the same step.
 func (m *model) warmest() (ids []int) {
 	best := 0
 	_, conns := m.b.opened()
@@ -182,8 +182,8 @@ func (m *model) retire(t *rapid.T) {
 	}
 }
 
-// settle lets all goroutines come to rest, and takes the answers of the calls. A conn
-// that was opened meanwhile was used in this step.
+// settle waits until all goroutines are blocked, and takes the answers of the calls. A conn
+// that was opened meanwhile counts as used in this step.
 func (m *model) settle(t *rapid.T) {
 	synctest.Wait()
 	_, conns := m.b.opened()
@@ -207,7 +207,7 @@ func (m *model) settle(t *rapid.T) {
 	})
 }
 
-// stop lets all goroutines end: those of calls that wait, and of late inits.
+// stop makes all goroutines end: those of waiting calls, and of late inits.
 func (m *model) stop() {
 	m.set.Retire(true)
 	time.Sleep(time.Minute)
@@ -252,7 +252,7 @@ func TestASetKeepsItsPromisesInAnyOrderOfSteps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			m := newModel(t)
-			defer m.stop() // rapid ends a run in its middle, by a panic
+			defer m.stop() // rapid may end a run in the middle, by a panic
 			t.Repeat(map[string]func(*rapid.T){
 				"acquire": m.acquire, "leave": m.leave, "release": m.release, "spend": m.spend, "join": m.join,
 				"scale": m.scale, "limit": m.raiseLimit, "pass": m.pass, "retire": m.retire, "": m.check,

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas/internal/instances"
 )
 
-// acquire is Acquire on a goroutine of its own, which is at rest when it returns.
+// acquire calls Acquire on a goroutine of its own, and returns when that goroutine is blocked or has ended.
 func acquire(s *instances.Set, done <-chan struct{}) <-chan instances.Grant {
 	got := make(chan instances.Grant, 1)
 	go func() {
@@ -71,7 +71,7 @@ func TestCallsShareAnInstanceUpToItsSeatsAndTheLimitHolds(t *testing.T) {
 	})
 }
 
-// A raised limit is looked at when a spent instance goes, and by Scale.
+// A raised limit takes effect when a spent instance is dropped, and in Scale.
 func TestScaleStartsWhatWaitingCallsNeedOnceTheLimitAllowsIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := &backend{}
@@ -110,7 +110,7 @@ func TestInitsPauseAfterFailuresTwiceAsLongEachTimeUpToThirtySeconds(t *testing.
 			pauses = append(pauses, retry)
 			early, _ := s.Acquire(nil)
 			assert.Equal(t, g.Err, early.Err, "during the pause calls get the last failure")
-			s.Scale(1, 1, 0) // starts none either
+			s.Scale(1, 1, 0) // does not start an instance either
 			time.Sleep(retry)
 		}
 		assert.Equal(t, []time.Duration{100e6, 200e6, 400e6, 800e6, 1600e6, 3200e6, 6400e6, 12800e6, 25600e6, 30e9, 30e9}, pauses)
@@ -156,7 +156,7 @@ func TestAnInitThatEndsItsGoroutineOrOpensNothingFails(t *testing.T) {
 func TestAnInitThatIsLateIsGivenUpAndWhatItOpensIsClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := &backend{init: func(ctx context.Context, _ int) error {
-			time.Sleep(3 * time.Minute) // and does not heed ctx
+			time.Sleep(3 * time.Minute) // the init ignores ctx
 			assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
 			return nil
 		}}
@@ -249,7 +249,7 @@ func TestIdleInstancesGoTheColdestFirstOnceTheyHaveBeenKept(t *testing.T) {
 		s.Scale(1, 0, now())
 		_, ready := s.Count()
 		assert.Equal(t, 3, ready, "none has been idle for a minute")
-		time.Sleep(35 * time.Second) // 65, 55 and 45 s idle
+		time.Sleep(35 * time.Second) // the instances are then idle for 65, 55 and 45 s
 		s.Scale(1, 0, now())
 		_, ready = s.Count()
 		assert.Equal(t, 2, ready)
@@ -352,7 +352,7 @@ func TestProvisionWaitsForItsMinimumOrTellsWhyThereIsNone(t *testing.T) {
 	})
 }
 
-// The close func of an instance may end its goroutine, or take its time.
+// The close func of an instance may end its goroutine, or take a long time.
 func TestBusyLastsUntilEachCloseIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := &backend{}

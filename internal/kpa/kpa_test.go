@@ -65,7 +65,7 @@ func TestPanicEndsWhenAStableWindowHasPassedSinceItsLastCause(t *testing.T) {
 	}{
 		{0, 16, 16, kpa.Panic},
 		{30, 2, 16, kpa.PanicFloor},
-		{59, 24, 24, kpa.Panic}, // caused anew
+		{59, 24, 24, kpa.Panic}, // panic mode has a new cause
 		{119, 1, 24, kpa.PanicFloor},
 		{119.5, 1, 4, kpa.DownRate},
 	} {
@@ -82,7 +82,7 @@ func TestADelayHoldsWhatWasWished(t *testing.T) {
 	cfg.ScaleDownDelay = 10 * time.Second
 	cfg.PanicThreshold = 100
 	s := kpa.Start(cfg, 0, 1)
-	s = s.Hold(cfg, at(1), 7) // not a wish of its own
+	s = s.Hold(cfg, at(1), 7) // a wish that did not come from Decide
 	for _, step := range []struct {
 		at   float64
 		want int
@@ -95,8 +95,8 @@ func TestADelayHoldsWhatWasWished(t *testing.T) {
 	}
 }
 
-// For any samples: a wish is within the rates, or held by panic or delay, and Decide
-// does not change the state that it is given.
+// For any samples, a wish is within the rates, or panic mode or the delay holds it; and Decide
+// does not change the state that it gets.
 func TestAWishIsWithinTheRatesOrHeld(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/inproc/faas/internal/procload"
 )
 
-// The test makes the process busy and reads until the figures say so. It sets no
-// time for that, since the machine may be busy with other work.
+// The test makes the process busy and reads until the figures show that. It has no limit of
+// time, because the machine may be busy with other work.
 func TestTheProcessKnowsThatItIsBusy(t *testing.T) {
 	t.Parallel()
 	var r procload.Reader
@@ -27,7 +27,7 @@ func TestTheProcessKnowsThatItIsBusy(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop.Store(true)
-	for range 4 * runtime.GOMAXPROCS(0) { // more than can run at once
+	for range 4 * runtime.GOMAXPROCS(0) { // more goroutines than can run at once
 		wg.Go(func() {
 			for !stop.Load() { // keep a processor busy
 			}

@@ -52,7 +52,7 @@ func TestWhatIsNotJSONIsNotReturned(t *testing.T) {
 	}
 }
 
-// blanked is what JSON does, done on decoded values.
+// blanked does on decoded values what JSON does on texts.
 func blanked(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

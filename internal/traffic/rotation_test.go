@@ -24,7 +24,7 @@ func split(weights ...uint64) *traffic.Split {
 	return traffic.New("resize", shares)
 }
 
-// turns takes n turns.
+// turns takes n turns, and returns the picks.
 func turns(s *traffic.Split, n int) []int {
 	picks := make([]int, n)
 	for i := range picks {
@@ -33,8 +33,8 @@ func turns(s *traffic.Split, n int) []int {
 	return picks
 }
 
-// deviation is the largest difference of any share's turns in picks from its exact part,
-// as a fraction, so that sums beyond a float64 are compared exactly too.
+// deviation returns the largest difference between the turns that a share has in picks and its
+// exact part. The result is a fraction, so that sums that a float64 can't hold are compared exactly.
 func deviation(picks []int, weights []uint64) *big.Rat {
 	counts, sum, most := make([]int64, len(weights)), new(big.Int), new(big.Rat)
 	for _, p := range picks {
@@ -52,7 +52,7 @@ func deviation(picks []int, weights []uint64) *big.Rat {
 	return most
 }
 
-// requireBelow asserts that every run of so many picks is less than bound from exact.
+// requireBelow asserts that in any `run` consecutive picks each share is less than bound from its exact part.
 func requireBelow(t require.TestingT, bound int64, picks []int, run int, weights []uint64) {
 	for i := range len(picks) - run + 1 {
 		d := deviation(picks[i:i+run], weights)
@@ -90,7 +90,8 @@ func TestAnyRunOfTurnsOfMoreSharesIsLessThanTwoFromExact(t *testing.T) {
 	})
 }
 
-// The picks of large sums come in pages; a run over their edges is as even as any.
+// The picks of large sums are computed in pages. A run of turns over the edge of a page is as even
+// as any other.
 func TestARunOfTurnsOverPagesIsAsEvenAsAnyOther(t *testing.T) {
 	t.Parallel()
 	for _, weights := range [][]uint64{
@@ -105,8 +106,8 @@ func TestARunOfTurnsOverPagesIsAsEvenAsAnyOther(t *testing.T) {
 	}
 }
 
-// One in two million is one in two million: a rare version is neither forgotten nor
-// rounded up.
+// A share with one part in two million gets exactly one turn in two million: it is neither
+// forgotten nor rounded up.
 func TestARareShareHasItsOneTurnInAPeriod(t *testing.T) {
 	t.Parallel()
 	const period = 200_001
@@ -145,8 +146,8 @@ func TestEqualWeightsTakeTurnsWhateverTheirSize(t *testing.T) {
 	assert.Equal(t, []int{0, 0, 0}, turns(split(5), 3))
 }
 
-// Eight goroutines take the turns that one would take: so whatever holds for runs of
-// turns holds for theirs, in the order of the counter.
+// Eight goroutines together take the same turns that one would take. So what holds for runs of
+// turns of one goroutine also holds for theirs, in the order of the counter.
 func TestManyCallersTakeTheTurnsThatOneWouldTake(t *testing.T) {
 	t.Parallel()
 	for _, weights := range [][]uint64{{9, 1}, {math.MaxInt64, 12345}, {5, 3, 2}, {999_983, 1_000_003, 77}} {

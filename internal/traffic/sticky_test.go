@@ -12,7 +12,7 @@ import (
 	"github.com/inproc/faas/internal/traffic"
 )
 
-// keys are of the kinds that are met: numbered names, whose bytes differ little.
+// keys returns n keys as they occur in practice: numbered names, whose bytes differ little.
 func keys(n int) []string {
 	all := make([]string, n)
 	for i := range all {
@@ -21,7 +21,7 @@ func keys(n int) []string {
 	return all
 }
 
-// homes tells which share each key belongs to.
+// homes returns which share each key belongs to.
 func homes(s *traffic.Split, keys []string) []int {
 	at := make([]int, len(keys))
 	for i, k := range keys {
@@ -49,8 +49,8 @@ func TestKeysAreDividedByWeightWithinTwoPoints(t *testing.T) {
 	}
 }
 
-// A hundred changes of one weight at a time, over 10,000 keys: what moves, moves to a
-// share whose weight was raised, or away from one whose weight was lowered.
+// One weight is changed at a time, a hundred times, over 10,000 keys. Keys move only to a
+// share whose weight was raised, or away from a share whose weight was lowered.
 func TestARaisedWeightMovesNoKeyAwayFromItsShare(t *testing.T) {
 	t.Parallel()
 	all := keys(10_000)
@@ -87,7 +87,7 @@ func TestAChangeThatIsUndoneLeavesEachKeyWhereItWas(t *testing.T) {
 	assert.Equal(t, before, homes(split(900, 100), all), "the same shares in other numbers")
 }
 
-// Where a key belongs is the same in each process and in each release.
+// A key belongs to the same share in each process and in each release.
 func TestWhereAKeyBelongsIsFixed(t *testing.T) {
 	t.Parallel()
 	s := split(1, 1, 1, 1)
@@ -98,7 +98,7 @@ func TestWhereAKeyBelongsIsFixed(t *testing.T) {
 	assert.Equal(t, "012331202312200120311033", got)
 }
 
-// A new version of each function is not always tried on the same customers.
+// The new versions of different functions are not tried on the same customers first.
 func TestFunctionsDivideTheSameKeysDifferently(t *testing.T) {
 	t.Parallel()
 	shares := []traffic.Share{{Version: 1, Weight: 1}, {Version: 2, Weight: 1}}
@@ -111,7 +111,7 @@ func TestFunctionsDivideTheSameKeysDifferently(t *testing.T) {
 	assert.InDelta(t, 5000, same, 200)
 }
 
-// A version keeps its number in the draw when others come and go beside it.
+// The number u of a share and a key does not change when other shares come and go.
 func TestAShareThatGoesGivesItsKeysAwayAndNoOthers(t *testing.T) {
 	t.Parallel()
 	three := traffic.New("resize", []traffic.Share{{Version: 1, Weight: 5}, {Version: 2, Weight: 3}, {Version: 7, Weight: 2}})

@@ -26,7 +26,7 @@ func BenchmarkConcurrency(b *testing.B) {
 			_ = c.Average(now, time.Minute)
 		}
 	})
-	b.Run("after an hour", func(b *testing.B) { // at most each bucket once
+	b.Run("after an hour", func(b *testing.B) { // after an hour, Add and Average write each bucket at most once
 		c := window.New(time.Minute, time.Second)
 		now := int64(0)
 		for b.Loop() {

@@ -11,9 +11,9 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// records is the oracle of Buckets: a sum for each bucket ever written to.
+// records is the model of Buckets: it has the sum of each bucket that was ever written to.
 type records struct {
-	size        int64 // of the window, in buckets
+	size        int64 // the length of the window, in buckets
 	sums        map[int64]float64
 	first, last int64
 }
@@ -41,7 +41,7 @@ func (r *records) linear(now int64) float64 {
 	if len(r.sums) == 0 || now-r.last >= r.size {
 		return 0
 	}
-	// Buckets before the first were too old to be written to, or would be first.
+	// A bucket before the first was too old to be written to, or it would be the first.
 	return total / float64(n)
 }
 
@@ -59,7 +59,7 @@ func TestBucketsAverageWhatWasRecorded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, 20).Draw(t, "size")
 		granularity := rapid.Int64Range(1, 30).Draw(t, "granularity")
-		short := rapid.Int64Range(0, granularity-1).Draw(t, "short") // of a whole number of buckets
+		short := rapid.Int64Range(0, granularity-1).Draw(t, "short") // by how much the span is shorter than a whole number of buckets
 		b := window.NewBuckets(time.Duration(size*granularity-short), time.Duration(granularity))
 		r := &records{size: size}
 		now := rapid.Int64Range(-1000, 1000).Draw(t, "start")

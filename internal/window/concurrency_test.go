@@ -11,8 +11,7 @@ import (
 	"github.com/inproc/faas/internal/window"
 )
 
-// history is the oracle: it keeps every step, and computes from all of them when it is
-// asked.
+// history is the model: it keeps every step, and computes each result from all of them.
 type history struct {
 	granularity, span int64
 	steps             []step
@@ -42,7 +41,7 @@ func (h *history) area(from, to int64) (total int64) {
 	return total
 }
 
-// edge returns the beginning of the bucket that many buckets before now's.
+// edge returns when the bucket began that is this many buckets before now's.
 func (h *history) edge(now, buckets int64) int64 {
 	return floor(now, h.granularity) - buckets*h.granularity
 }
@@ -53,7 +52,7 @@ func (h *history) buckets(d int64) int64 { return max(1, (d+h.granularity-1)/h.g
 
 func (h *history) empty(now int64) bool { return h.emptyBefore(len(h.steps), now) }
 
-// emptyBefore returns what Empty was before the i-th step.
+// emptyBefore returns what Empty returned before the i-th step.
 func (h *history) emptyBefore(i int, now int64) bool {
 	past := history{granularity: h.granularity, span: h.span, steps: h.steps[:i]}
 	if len(past.steps) == 0 {
@@ -134,13 +133,13 @@ func TestWhatHasJustBegunCountsOverOneBucket(t *testing.T) {
 }
 
 // A goroutine that has read the clock may have to wait for the lock, and then comes
-// with an old time. That must neither remove area nor add any.
+// with an old time. An old time must neither remove area nor add any.
 func TestATimeThatHasPassedCountsAsTheLatest(t *testing.T) {
 	t.Parallel()
 	c := window.New(10*time.Second, time.Second)
 	c.Add(0, 1)
 	c.Add(5e9, 1)
-	c.Add(3e9, 1) // as if at 5 s
+	c.Add(3e9, 1) // counts as if it were at 5 s
 	assert.Equal(t, 3, c.Level())
 	assert.InDelta(t, 1, c.Average(2e9, 10*time.Second), 1e-12)
 	assert.InDelta(t, (5.0+3*5)/10, c.Average(10e9, 10*time.Second), 1e-12)

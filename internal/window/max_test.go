@@ -31,7 +31,7 @@ func TestMaxIsTheHighestOfTheLastSlotsAndOlderOnesStay(t *testing.T) {
 			latest := versions[len(versions)-1]
 			versions = append(versions, version{max: latest.max.With(slot, v), want: want})
 		}
-		for i, v := range versions { // none has changed since it was made
+		for i, v := range versions { // no version has changed since it was made
 			require.InDelta(t, v.want, v.max.Value(), 0, "version %d", i)
 		}
 	})
@@ -52,6 +52,6 @@ func TestAClockThatGoesBackDoesNotMakeItGrow(t *testing.T) {
 	for i := range 100 {
 		m = m.With(int64(-i), float64(100-i))
 	}
-	require.InDelta(t, 3, m.Value(), 0) // the last three
+	require.InDelta(t, 3, m.Value(), 0) // the highest of the last three
 	require.Zero(t, window.Max{}.With(1, 5).Value(), "no slots, nothing to say")
 }
