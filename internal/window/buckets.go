@@ -35,7 +35,7 @@ func smoothing(n int) float64 {
 
 // Smoothing returns the weight of the latest bucket in the weighted average. The bucket before
 // has the same share of the remaining weight, and so on. For example, with 0.2 the weights
-// are 0.2, 0.16, 0.128, …
+// are 0.2, 0.16, 0.128 and so on.
 func (b *Buckets) Smoothing() float64 { return b.smoothing }
 
 // Add records a value. now may be earlier than the time of a previous Add by less than
