@@ -90,7 +90,7 @@ func tallyOf(p *observe.Point) tally {
 
 const (
 	stretch = 10 * time.Second // the length of a stretch
-	late    = 3 * time.Second  // how much later than its end a call may be recorded, and is still counted
+	late    = 3 * time.Second  // how long after its end a call may be recorded and still be counted
 )
 
 // A scene lists at most maxGone removed functions, each for goneLooks looks: that is five

@@ -177,7 +177,7 @@ func (s *series) expire(step Step, t time.Time, least int) (grown int64) {
 	return grown
 }
 
-// Merge adds the counts of o, a point of the same time or of a neighbouring one. The sum keeps
+// Merge adds the counts of o, a point of the same time or of a neighboring one. The sum keeps
 // p's Start. Merge does not change o.
 func (p *Point) Merge(o *Point) {
 	for i, n := range o.Outcomes {

@@ -14,8 +14,8 @@ import (
 )
 
 // peers knows which other processes have the queue open, and asks them which jobs they run. No
-// record says that, since a lease is only a delivery. All messages are plain NATS messages,
-// which may be lost. A process that is alone asks nothing.
+// record says which jobs run, since a lease is a delivery and not a write. All messages are plain
+// NATS messages, which may be lost. A process that is alone asks nothing.
 type peers struct {
 	conn   *nats.Conn
 	prefix string // of the subjects of all messages

@@ -120,7 +120,7 @@ func TestHistogramsKeepEachDurationWithinABucket(t *testing.T) {
 		}
 		assert.Equal(rt, uint64(len(durations)), left)
 		base := math.Exp2(math.Exp2(float64(-p.Scale)))
-		for _, d := range durations { // its bucket or a neighbouring one is not empty
+		for _, d := range durations { // its bucket or a neighboring one is not empty
 			i := int(math.Ceil(math.Log2(d.Seconds())*math.Exp2(float64(p.Scale)))) - 1 - int(p.PositiveBucket.Offset)
 			var near uint64
 			for j := i - 1; j <= i+1; j++ {
