@@ -2,8 +2,8 @@ package admin
 
 import "github.com/inproc/faas/access"
 
-// auditTrail lists the kept entries. A viewer who may not see the whole host gets the entries
-// about the functions and tenants that the viewer may manage.
+// auditTrail lists the kept entries. A viewer who may not manage the whole host gets only the
+// entries about the functions and tenants that the viewer may manage.
 func (x *exchange) auditTrail() (any, error) {
 	limit, err := x.limit(100)
 	if err != nil {

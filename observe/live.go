@@ -65,11 +65,11 @@ func (r *Recorder) Live(step Step, since time.Time) iter.Seq[Live] {
 }
 
 // Changed is [Recorder.Live] for a reader that reads again and again. It leaves out each
-// function and version of which nothing was recorded since the reader's last call. mark is the
-// value next that the last call has returned; with 0 nothing is left out. changed contains all
-// that was recorded before the call. What is recorded while changed is read may be in it, and
-// is certainly in the reader's next read. The dropping of points is not a change. A reader that
-// stops in the middle of changed passes the same mark again.
+// function and version of which nothing was recorded since the reader's last call. The reader
+// passes as mark the next of that call; at the first call it passes 0, and nothing is left out.
+// changed contains all that was recorded before the call. What is recorded while changed is
+// read may be in it, and is certainly in the reader's next read. The dropping of points is not
+// a change. A reader that stops in the middle of changed passes the same mark again.
 func (r *Recorder) Changed(step Step, since time.Time, mark uint64) (changed iter.Seq[Live], next uint64) {
 	r.flush()
 	next = r.all.reads.Add(1) // after flush: what flush has added is in this read, and is no change for the next one
