@@ -16,9 +16,9 @@ import (
 // This file has function, which is one registration (one version of a name), and registry,
 // which is the table of all names.
 
-// function is one registration, without the type parameters of its handle. It does not change
-// once it is registered, except for the counters at its end, and what class and scaling guard
-// with their own locks.
+// function is one registration, without the type parameters of its handle. After the registration
+// its fields do not change, except for the counters at the end; class and scaling have locks of
+// their own.
 type function struct {
 	*settings // read-only: functions without options share the settings of their router
 	router    *Router

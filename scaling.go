@@ -224,8 +224,8 @@ func (s *scaling) leave() {
 
 // decide asks the policy and does what the policy answers. s.mu must not be held, and it is
 // not held while the policy runs. Meanwhile another goroutine may have applied an answer of
-// its own. Then the field turn has changed, this answer was made from an outdated memory, and decide asks
-// the policy again.
+// its own, which changes turn. Then this answer was made from an outdated memory, and decide
+// asks the policy again.
 func (s *scaling) decide(arrival bool) {
 	for {
 		s.mu.Lock()

@@ -292,8 +292,8 @@ func (p *workerPool) endWatches() {
 	}
 }
 
-// stopIdle stops the workers that became idle at or before the time before, which is a
-// reading of p.clock. others reports whether more workers are in the lists.
+// stopIdle stops the workers that have been idle since the given time (a reading of p.clock) or
+// longer. others reports whether more workers are in the lists.
 func (p *workerPool) stopIdle(before int64) (others bool) {
 	for _, l := range []*idleList{&p.idleWorkers, &p.idleInline} {
 		old, left := l.takeIdleBefore(before)
@@ -428,7 +428,7 @@ func (l *idleList) put(w *worker) {
 	}
 }
 
-// takeIdleBefore claims the workers that became idle at or before the time before, and
+// takeIdleBefore claims the workers that have been idle since the given time or longer, and
 // removes them from the list. others reports whether more workers are in the list. The
 // workers that it returns keep listed set, because they are never put back.
 func (l *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {

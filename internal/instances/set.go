@@ -145,7 +145,7 @@ func (s *Set) Scale(n, atMost int, now int64) {
 // Retire drops all instances, each when its last call has ended, and stops the
 // inits that no call waits for. If closed is true, it also stops all other inits, and calls that
 // wait get ErrClosed. Later calls get ErrClosed as well, unless an instance has a free seat.
-// A second Retire may have closed true after a first with false. Retire does not wait: see Busy.
+// After Retire(false), Retire(true) may be called. Retire does not wait: see Busy.
 func (s *Set) Retire(closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,8 +188,8 @@ func (s *Set) Count() (live, ready int) {
 	return s.live, s.ready
 }
 
-// dropIdle drops idle instances while there are more than the target. s.mu must be
-// held.
+// dropIdle drops idle instances as long as there are more instances than the target. s.mu must
+// be held.
 func (s *Set) dropIdle(now int64) {
 	for int64(s.live) > s.target.Load() {
 		in := s.coldestIdle()

@@ -63,9 +63,9 @@ func (r *Reader) readLatency() time.Duration {
 	return latency
 }
 
-// percentile returns a percentile of what a histogram counted between two readings, before
-// and counts. The result is the upper bound of the bucket in which the running sum of
-// counts-before reaches the given share of its total. bounds has one more entry than counts, as
+// percentile returns a percentile of what a histogram counted between two readings: before is the
+// earlier reading, and counts the later. The result is the upper bound of the bucket in which the
+// running sum of counts-before reaches the given share of its total. bounds has one more entry than counts, as
 // in [metrics.Float64Histogram]. The last bucket has no finite upper bound; for it the result is
 // its lower bound.
 func percentile(bounds []float64, counts, before []uint64, share float64) time.Duration {
