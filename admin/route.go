@@ -169,7 +169,7 @@ func moneyEndpoints() []*endpoint {
 		{
 			method: http.MethodGet, path: "/v1/usage", verb: "usage.get", right: access.See, out: typeOf[Usage](), needs: hasUsage,
 			serve: (*exchange).usage, summary: "What calls have used, and what that costs at list prices.",
-			query: append([]param{{"by", "some of function,version,tenant,outcome,spentOn; default function"}}, moneyParams()...),
+			query: append([]param{{"by", "some of function,version,tenant,outcome,spentOn; default function"}, {"function", "that function only"}, {"tenant", "that tenant only; empty: calls for none in particular"}}, moneyParams()...),
 		},
 		{
 			method: http.MethodGet, path: "/v1/tenants", verb: "tenant.list", right: access.See, out: typeOf[Tenants](), needs: hasUsage,

@@ -132,7 +132,8 @@ func shownBook(b *cost.Book) *Book {
 	return &Book{Name: a.Name, Title: a.Title, Currency: a.Currency, Effective: a.Effective, Source: a.Source}
 }
 
-// used returns the rows that the viewer may see, of the ledger or of the recorder.
+// used returns the rows that the viewer may see, of the ledger or of the recorder: all, or those of the function and of the
+// tenant that the request names.
 func (x *exchange) used(out *Usage) ([]cost.Usage, error) {
 	at, err := x.time("at")
 	if err != nil {
@@ -156,7 +157,10 @@ func (x *exchange) used(out *Usage) ([]cost.Usage, error) {
 	default:
 		out.Source, out.Start, rows = "recorder", x.h.recorder.Started(), x.h.recorder.Usage()
 	}
-	return slices.DeleteFunc(rows, func(u cost.Usage) bool { return !x.isSeen(u.Function, u.Version, u.Tenant) }), nil
+	ofFunction, ofTenant, function, tenant := x.has("function"), x.has("tenant"), x.param("function"), x.param("tenant")
+	return slices.DeleteFunc(rows, func(u cost.Usage) bool {
+		return ofFunction && u.Function != function || ofTenant && u.Tenant != tenant || !x.isSeen(u.Function, u.Version, u.Tenant)
+	}), nil
 }
 
 // usageDimensions returns the fields by which usage may be grouped.
@@ -265,15 +269,12 @@ func (x *exchange) tenants() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.has("tenant") {
-		rows = slices.DeleteFunc(rows, func(u cost.Usage) bool { return u.Tenant != x.param("tenant") })
-	}
 	out := Tenants{Source: usage.Source, Start: usage.Start, End: usage.End, Now: usage.Now, Book: shownBook(book), Tenants: []Tenant{}}
-	budgets := x.budgetsByTenant()
+	budgets, counts := x.budgetsByTenant(), countsByTenant(rows)
 	sums, _ := addUp(rows, book, func(u *cost.Usage) Use { return Use{Tenant: u.Tenant} })
 	for _, sum := range sums {
-		t := Tenant{Tenant: sum.Tenant, Calls: sum.Calls, DurationNS: sum.DurationNS, List: sum.List, Budgets: budgets[sum.Tenant]}
-		t.count(rows)
+		t := counts[sum.Tenant]
+		t.Tenant, t.Calls, t.DurationNS, t.List, t.Budgets = sum.Tenant, sum.Calls, sum.DurationNS, sum.List, budgets[sum.Tenant]
 		delete(budgets, sum.Tenant)
 		out.Tenants = append(out.Tenants, t)
 	}
@@ -286,20 +287,23 @@ func (x *exchange) tenants() (any, error) {
 	return out, nil
 }
 
-// count sets the numbers of the tenant's functions and failures.
-func (t *Tenant) count(rows []cost.Usage) {
-	names := map[string]bool{}
+// countsByTenant counts the functions and failures of each tenant, whose other fields are zero.
+func countsByTenant(rows []cost.Usage) map[string]Tenant {
+	type pair struct{ tenant, function string }
+	all, met := map[string]Tenant{}, map[pair]bool{}
 	for i := range rows {
 		u := &rows[i]
-		if u.Tenant != t.Tenant {
-			continue
+		t := all[u.Tenant]
+		if p := (pair{u.Tenant, u.Function}); !met[p] {
+			met[p] = true
+			t.Functions++
 		}
-		names[u.Function] = true
 		if !u.Overrun && u.Outcome != faas.OK && u.Outcome != faas.Canceled {
 			t.Failures += Count(u.Calls)
 		}
+		all[u.Tenant] = t
 	}
-	t.Functions = count(len(names))
+	return all
 }
 
 // Budgets is the answer of GET /v1/budgets.

@@ -5,6 +5,7 @@
 #   observe/faasconsole/browser/run.sh               the walks and checks
 #   observe/faasconsole/browser/run.sh pictures DIR  only takes pictures, into DIR
 #   observe/faasconsole/browser/run.sh budget [MIN]  measures against the budgets, and memory for MIN minutes (30)
+#   observe/faasconsole/browser/run.sh memory [MIN] [BYTES]  measures memory only; BYTES of each call are leaked, which it has to find
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -35,5 +36,6 @@ walk)
 	run 120 budget
 	;;
 budget) run 10800 budget nightly "${2:-30}" ;;
+memory) run 10800 budget memory "${2:-30}" "${3:-0}" ;;
 *) mkdir -p "$2" && run 900 "$1" "$(cd "$2" && pwd)" ;;
 esac

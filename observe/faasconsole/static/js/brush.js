@@ -37,12 +37,12 @@ export function brush(u, el, specOf) {
 const whole = (b, from, to) => [Math.floor(from / b.step) * b.step, Math.max(Math.floor(from / b.step) + 1, Math.ceil(to / b.step)) * b.step];
 
 function select(u, left, right) {
-  u.setSelect({ left, top: 0, width: right - left, height: u.over.clientHeight }, false);
+  u.setSelect({ left, top: 0, width: right - left, height: u.bbox.height / devicePixelRatio }, false);
 }
 
 function show(u, { brush: b }) {
   if (b.from === null) return select(u, 0, 0);
-  const x = (t) => Math.max(0, Math.min(u.over.clientWidth, u.valToPos(t, "x")));
+  const x = (t) => Math.max(0, Math.min(u.bbox.width / devicePixelRatio, u.valToPos(t, "x")));
   select(u, x(b.from), x(b.to ?? u.scales.x.max));
 }
 

@@ -4,7 +4,7 @@
 import { h, s, morph } from "./dom.js";
 import { minute, clock, tick } from "./format.js";
 import { brush } from "./brush.js";
-import { touch } from "./store.js";
+import { touch, measure } from "./store.js";
 
 /* global uPlot */
 
@@ -12,16 +12,21 @@ const colour = (token) => getComputedStyle(document.documentElement).getProperty
 
 // Only the browser can resolve light-dark(), so the colour of a token is read from an element that uses it.
 let probe;
+const inks = new Map(); // a cache: token → colour. repaint empties it
 function ink(token) {
+  let known = inks.get(token);
+  if (known) return known;
   probe ??= document.body.appendChild(h("i", { class: "vh", "aria-hidden": "true" }));
   probe.style.color = `var(--${token})`;
-  return getComputedStyle(probe).color;
+  known = getComputedStyle(probe).color;
+  inks.set(token, known);
+  return known;
 }
 
 const pale = (rgb, alpha) => `rgba(${rgb.match(/[\d.]+/g).slice(0, 3).join(", ")}, ${alpha})`;
 
 const specs = new Map(); // id → spec, of the present view
-const drawn = new Map(); // id → {plot, shape, el, observer}
+const drawn = new Map(); // id → {plot, shape, el, width, observer}
 
 /** Returns a chart of a view. spec: {label, height, x, series: [{name, value, token, values, kind, scale}],
  * bands, heat, events, marks, max, unit, table}. The pages have examples. */
@@ -60,7 +65,8 @@ export function begin() {
   specs.clear();
 }
 
-/** Draws the charts of the present view. */
+/** Draws the charts of the present view. New ones are drawn at once. Of the others, those that have changed are
+ * drawn one per animation frame, so that no frame takes long. */
 export function draw(root) {
   for (const [id, d] of drawn) {
     if (!specs.has(id) || !d.el.isConnected) {
@@ -69,25 +75,48 @@ export function draw(root) {
       drawn.delete(id);
     }
   }
-  for (const el of root.querySelectorAll(".plot-box")) place(el.dataset.keep, el);
+  for (const el of root.querySelectorAll(".plot-box")) {
+    const id = el.dataset.keep;
+    if (drawn.get(id)?.el === el) due.add(id);
+    else place(id, el);
+  }
+  planned ||= due.size && requestAnimationFrame(next);
+}
+
+const due = new Set(); // ids of charts that may have changed
+let planned = 0;
+
+function next() {
+  const began = performance.now();
+  planned = 0;
+  for (const id of due) {
+    due.delete(id);
+    const d = drawn.get(id);
+    if (d?.el.isConnected && place(id, d.el)) break;
+  }
+  if (due.size) planned = requestAnimationFrame(next);
+  queueMicrotask(() => measure("draw", began)); // uPlot draws in a microtask, too
 }
 
 /** Draws all charts again, after the colours have changed. */
 export function repaint() {
+  inks.clear();
   for (const d of drawn.values()) d.shape = "";
   for (const [id, d] of drawn) place(id, d.el);
 }
 
+// The width is read once, and then kept by the observer: to read it after a change would force a layout of the page.
 function place(id, el) {
   const spec = specs.get(id);
-  if (!spec || !el.clientWidth) return;
+  if (!spec) return false;
   let d = drawn.get(id);
   if (!d || d.el !== el) {
-    d = { el, plot: null, shape: "", observer: new ResizeObserver(() => d.plot?.setSize({ width: el.clientWidth, height: d.height })) };
+    d = { el, plot: null, shape: "", width: el.clientWidth, observer: new ResizeObserver(() => resize(id, d)) };
     drawn.set(id, d);
     d.observer.observe(el);
     el.onkeydown = (e) => step(d, e);
   }
+  if (!d.width) return false;
   const shape = JSON.stringify([spec.series.map((one) => [one.name, one.kind, one.token]), spec.height, Boolean(spec.heat), Boolean(spec.brush), spec.max !== undefined]);
   d.spec = spec;
   d.height = spec.height;
@@ -97,15 +126,25 @@ function place(id, el) {
     el.replaceChildren();
     d.shape = shape;
     d.plot = new uPlot(options(d, el), data, el);
-  } else if (!unchanged(d, spec, data)) d.plot.setData(data);
-  Object.assign(d, { data, rest: restOf(spec) });
+  } else if (unchanged(d, spec, data)) return false;
+  else d.plot.setData(data);
+  Object.assign(d, { data, rest: restOf(spec), heat: spec.heat });
+  return true;
+}
+
+function resize(id, d) {
+  const width = d.el.clientWidth;
+  if (width === d.width) return;
+  d.width = width;
+  if (d.plot && width) d.plot.setSize({ width, height: d.height });
+  else place(id, d.el);
 }
 
 const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max]);
 
 // A view is made each second, and most of its charts have not changed. Those are not drawn again.
 function unchanged(d, spec, data) {
-  return !spec.heat && d.rest === restOf(spec) && data.every((values, i) => values.length === d.data[i].length && values.every((v, k) => v === d.data[i][k]));
+  return spec.heat === d.heat && d.rest === restOf(spec) && data.every((values, i) => values.length === d.data[i].length && values.every((v, k) => v === d.data[i][k]));
 }
 
 // Adds up stacked series, since uPlot does not stack.
@@ -125,14 +164,14 @@ function options(d, el) {
   const spec = d.spec;
   const stacked = spec.series.map((one, i) => (one.kind === "stack" || one.kind === "hatch" ? i + 1 : 0)).filter(Boolean);
   return {
-    width: el.clientWidth, height: spec.height, legend: { show: false }, padding: [12, 18, 0, 0],
+    width: d.width, height: spec.height, legend: { show: false }, padding: [12, 18, 0, 0],
     cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false }, dataIdx: (u, s, i, t) => (i > 0 && (u.data[0][i] - t) * 20 > u.data[0][i] - u.data[0][i - 1] && spec.series.some((one) => one.kind === "bars") ? i - 1 : i) },
     scales: {
       x: { time: true, range: (u, lo, hi) => d.spec.span ?? [lo, hi] },
       y: spec.log ? { distr: 3, log: 10, range: () => spec.log } : { range: (u, lo, hi) => [0, Math.max(hi ?? 0, d.spec.max ?? 0) * 1.14 || 1] },
     },
     axes: [
-      axis({ size: 26, space: () => (el.clientWidth < 400 ? 48 : 72), values: (u, ticks) => ticks.map((t) => (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000)), grid: { show: false } }),
+      axis({ size: 26, space: () => (d.width < 400 ? 48 : 72), values: (u, ticks) => ticks.map((t) => (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000)), grid: { show: false } }),
       axis({ size: spec.left ?? 44, space: spec.height > 120 ? 36 : 24, splits: spec.log ? () => decades(d.spec.log) : undefined, values: (u, ticks) => ticks.map((t) => (spec.format ?? tick)(t)) }),
     ],
     series: [{}, ...spec.series.map((one) => serie(d, one))],

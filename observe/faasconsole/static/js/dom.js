@@ -62,27 +62,37 @@ const basis = new WeakMap();
 
 const same = (a, b) => Object.is(a, b) || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((v, i) => Object.is(v, b[i])));
 
-/** Returns whether an element of the page was made from these values: one value, or an array of them. */
-export const madeOf = (live, of) => Boolean(live && basis.has(live) && same(basis.get(live), of));
+/** Returns the values that an element of the page was made from, or undefined. */
+export const basisOf = (live) => live && basis.get(live);
+
+// Returns whether an element of the page was made from these values: one value, or an array of them.
+const madeOf = (live, of) => Boolean(live && basis.has(live) && same(basis.get(live), of));
 
 /** Returns what make returns. If live was made from the same values, returns a stub, and the morph leaves
  * live unchanged. */
 export function stay(live, of, make) {
   if (madeOf(live, of)) return leave(live);
   const el = make();
-  basis.set(el, of);
+  if (el) basis.set(el, of);
   return el;
 }
 
 /** Returns the part of the page with that data-key, or null. */
 export const standing = (key) => document.querySelector(`main [data-key="${key}"]`);
 
-/** Returns a stub for an element of the page that a morph must leave unchanged. */
-export function leave(live) {
+/** Returns a stub for an element of the page that a morph must leave unchanged. If change is given, the morph calls it. */
+export function leave(live, change) {
   const stub = document.createComment("");
   stub.live = live;
+  stub.change = change;
   return stub;
 }
+
+/** Changes an element of the page to be like another one with the same tag. */
+export const renew = (live, el) => node(live, el);
+
+/** Notes the values that an element of the page is made from. */
+export const remake = (live, of) => basis.set(live, of);
 
 /** Changes the children of el to kids, and touches only what differs. Children with a data-key are found
  * wherever they are among the children. An element with data-keep keeps its own children. */
@@ -105,7 +115,10 @@ function children(el, next) {
     if (found && (want.live || (alike(found, want) && attr(found, "data-key") === key))) {
       if (found !== at) el.insertBefore(found, at);
       else at = at.nextSibling;
-      if (want.live) continue;
+      if (want.live) {
+        want.change?.();
+        continue;
+      }
       keyed?.delete(key);
       node(found, want);
     } else {
@@ -132,7 +145,10 @@ function settle(want) {
   const walk = document.createTreeWalker(want, NodeFilter.SHOW_COMMENT);
   const stubs = [];
   while (walk.nextNode()) stubs.push(walk.currentNode);
-  for (const stub of stubs) stub.replaceWith(stub.live);
+  for (const stub of stubs) {
+    stub.change?.();
+    stub.replaceWith(stub.live);
+  }
 }
 
 const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && attr(a, "data-keep") === attr(b, "data-keep");

@@ -87,13 +87,15 @@ export function bytes(v) {
   return "";
 }
 
+const decimals = []; // a cache of formats, by their number of decimals: to make one takes longer than to use it
+
 /** Returns a function that formats the amounts of a column. They have as many decimals, from two to six, as
  * the largest amount needs to show three digits. */
 export function amounts(list) {
   const most = Math.max(0, ...list.map(Number).filter(Number.isFinite));
   const places = most > 0 ? Math.min(6, Math.max(2, 2 - Math.floor(Math.log10(most)))) : 2;
   const least = 0.5 / 10 ** places;
-  const format = new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
+  const format = (decimals[places] ??= new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));
   return (v) => (Number(v) === 0 ? "0" : Math.abs(Number(v)) < least ? "<" + format.format(2 * least) : format.format(v));
 }
 

@@ -25,12 +25,20 @@ let drawn = "";
 /** Draws the bar and the list of pages, if they have changed. counts: {page: [state, number, words]} of what
  * needs attention. */
 export function frame(route, counts) {
-  const next = JSON.stringify([location.hash, counts, connection().textContent, state.conn, state.paused, theme(), state.hasLogin, { ...state.host, now: "" }]);
+  const next = [location.hash, JSON.stringify(counts), connected()[1], state.paused, theme(), state.hasLogin, told(state.host)].join("\n");
   const top = document.getElementById("top");
   if (next === drawn && top.firstChild) return;
   drawn = next;
   morph(top, bar(route));
   morph(document.getElementById("rail"), rail(route, counts));
+}
+
+let described = { of: null, text: "" };
+
+// What the host says of itself, but for its clock.
+function told(of) {
+  if (described.of !== of) described = { of, text: JSON.stringify({ ...of, now: "" }) };
+  return described.text;
 }
 
 function bar(route) {
@@ -57,12 +65,17 @@ function bar(route) {
 const rights = (list) => list.filter((r) => r === "see" || r === "replay" || r === "manage").join(" · ");
 
 function connection() {
-  const age = Math.round((Date.now() - state.heard) / 1000);
-  if (state.paused) return h("span", { class: "conn" }, mark("idle", true), h("span", { class: "w" }, `paused, ${state.missed} ${state.framed ? "frames" : "answers"} missed`));
-  if (state.conn === "live") return h("span", { class: "conn" }, mark("well", true), h("span", { class: "w" }, "live"));
-  if (state.conn === "late") return h("span", { class: "conn" }, mark("refusing", true), h("span", { class: "w" }, `late ${age} s`));
-  if (state.conn === "lost") return h("span", { class: "conn" }, mark("failing", true), h("span", { class: "w" }, `lost, again in ${Math.max(0, Math.ceil((state.retry - Date.now()) / 1000))} s`));
-  return h("span", { class: "conn" }, mark("idle", true), h("span", { class: "w" }, "connecting"));
+  const [shape, words] = connected();
+  return h("span", { class: "conn" }, mark(shape, true), h("span", { class: "w" }, words));
+}
+
+/** The state of the connection: a mark and words. */
+function connected() {
+  if (state.paused) return ["idle", `paused, ${state.missed} ${state.framed ? "frames" : "answers"} missed`];
+  if (state.conn === "live") return ["well", "live"];
+  if (state.conn === "late") return ["refusing", `late ${Math.round((Date.now() - state.heard) / 1000)} s`];
+  if (state.conn === "lost") return ["failing", `lost, again in ${Math.max(0, Math.ceil((state.retry - Date.now()) / 1000))} s`];
+  return ["idle", "connecting"];
 }
 
 function rail(route, counts) {

@@ -51,11 +51,17 @@ export function why(f) {
 
 /** Returns the functions in the order of the table "Now". */
 export function byTrouble(functions) {
-  if (ranked.functions !== functions) ranked = { functions, all: rankedByTrouble(functions) };
+  if (ranked.functions !== functions) ranked = { functions, all: rankedByTrouble(functions), places: null };
   return ranked.all;
 }
 
-let ranked = { functions: undefined, all: [] };
+/** Returns the place of each function in that order, by name. */
+export function ranks(functions) {
+  byTrouble(functions);
+  return (ranked.places ??= new Map(ranked.all.map((f, i) => [f.name, i])));
+}
+
+let ranked = { functions: undefined, all: [], places: null };
 
 // The list is sorted by name, and equal functions stay in that order.
 function rankedByTrouble(functions) {

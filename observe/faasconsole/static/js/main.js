@@ -49,11 +49,12 @@ function show() {
   want({ host: { path: "host", every: 5000 }, ...(state.host ? page.needs(route) : {}) });
   const all = headline();
   const worst = all[0];
+  begin();
+  const view = state.host ? page.view(route) : h("p", { class: "muted wait" }, state.conn === "lost" ? "The host does not answer. The page asks again by itself." : "Asking the host…"); // it looks where tables stand: before anything moves
   frame(route, (badges = counts(all)));
   document.body.classList.toggle("lost", state.conn === "lost");
   document.body.classList.toggle("paused", state.paused);
-  begin();
-  morph(main, lost(), state.host ? page.view(route) : h("p", { class: "muted wait" }, state.conn === "lost" ? "The host does not answer. The page asks again by itself." : "Asking the host…"));
+  morph(main, lost(), view);
   draw(main);
   if (worst) tell(`${worst.of?.name ?? worst.tenant?.tenant}: ${worst.kind}`);
   shown = Date.now();

@@ -1,7 +1,7 @@
 // Parts that several pages use.
 
-import { h, s, mark, word, stay, leave, madeOf } from "./dom.js";
-import { span, n, digits, count, clock, instant, ago, weight } from "./format.js";
+import { h, s, mark, word, stay, leave, basisOf, renew, remake } from "./dom.js";
+import { span, n, digits, count, clock, instant, ago, weight, amounts } from "./format.js";
 import { now, touch, may } from "./store.js";
 import { link, here, current } from "./route.js";
 
@@ -73,6 +73,15 @@ export function bar(label, ...parts) {
     parts.map(([part, kind]) => kind === "fair" ? s("rect", { class: kind, x: (100 * part - 0.5).toFixed(1), width: 1, height: 4 }) : s("rect", { class: kind ?? "", width: Math.max(0, Math.min(100, 100 * part)).toFixed(1), height: 4 })));
 }
 
+let priced = { of: undefined, all: new Map(), paid: null };
+
+/** Returns what functions cost, from an answer of GET usage by function: {all: name → amount, paid: the format of amounts}. */
+export function costs(use) {
+  if (priced.of === use && priced.paid) return priced;
+  const all = new Map((use?.rows ?? []).map((u) => [u.function, Number(u.list ?? 0)]));
+  return (priced = { of: use, all, paid: amounts([...all.values()]) });
+}
+
 /** The weights of an alias as a thin bar, and in words: v7 60, v8 40 %. */
 export function split(weights) {
   const all = Object.entries(weights ?? {}).filter(([, w]) => n(w) > 0);
@@ -110,14 +119,24 @@ export function table({ id, caption, columns, rows, key, order, selected, open, 
       part.below ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "below" }, spacer(part.below, columns.length)) : null));
 }
 
-// A row. It is left as it is if everything that it was made from is the same.
+// A row. If it is on the page already, only those of its cells are changed whose values have changed.
 function line({ row, columns, names, have, open, k, index, selected }) {
   const old = have.get(k);
-  const of = columns.map((c) => (c.of ? c.of(row) : NaN));
-  const basis = [names, index, selected, location.hash, ...of];
-  if (columns.every((c) => c.of) && madeOf(old, basis)) return leave(old);
-  return stay(null, basis, () => h("tr", { "data-key": k, "data-row": k, "aria-rowindex": index, "aria-selected": selected ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(row)) },
-    columns.map((c, j) => (c.of ? stay(old?.cells[j], [names, location.hash, of[j]], () => cellOf(c, j, row)) : cellOf(c, j, row)))));
+  const head = [names, selected, location.hash];
+  const of = [...head, ...columns.map((c) => (c.of ? c.of(row) : {}))]; // a new object equals no other, so that the cell is made again
+  const was = basisOf(old);
+  if (was?.length === of.length && head.every((v, i) => v === was[i])) return leave(old, () => patch(old, { row, columns, of, was, first: head.length, index }));
+  return stay(null, of, () => h("tr", { "data-key": k, "data-row": k, "aria-rowindex": index, "aria-selected": selected ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(row)) },
+    columns.map((c, j) => cellOf(c, j, row))));
+}
+
+function patch(tr, { row, columns, of, was, first, index }) {
+  if (index === null) tr.removeAttribute("aria-rowindex");
+  else if (tr.getAttribute("aria-rowindex") !== String(index)) tr.setAttribute("aria-rowindex", index);
+  columns.forEach((c, j) => {
+    if (!Object.is(of[first + j], was[first + j])) renew(tr.cells[j], cellOf(c, j, row));
+  });
+  remake(tr, of);
 }
 
 function cellOf(c, j, row) {
@@ -139,15 +158,16 @@ function compare(a, b) {
   return (a ?? -1) - (b ?? -1);
 }
 
-// Of a long table, only the visible rows are on the page.
-const whole = 120;
+// Of a long table, only the visible rows are on the page, and a few above and below them.
+const whole = 60;
+const margin = 6;
 function slice(id, rows) {
   if (rows.length <= whole) return { rows, all: rows.length, from: 0, above: 0, below: 0 };
   const old = document.querySelector(`[data-table="${id}"] tbody`);
   const high = innerWidth < 640 ? 104 : 32;
   const topOf = old ? old.getBoundingClientRect().top : 200;
-  const from = Math.max(0, Math.min(rows.length - 1, Math.floor(-topOf / high) - 10));
-  const to = Math.min(rows.length, from + Math.ceil(innerHeight / high) + 20);
+  const from = Math.max(0, Math.min(rows.length - 1, Math.floor(-topOf / high) - margin));
+  const to = Math.min(rows.length, from + Math.ceil(innerHeight / high) + 2 * margin);
   return { rows: rows.slice(from, to), all: rows.length, from, above: from * high, below: (rows.length - to) * high };
 }
 

@@ -4,7 +4,7 @@ import { h, mark, word, icon } from "../dom.js";
 import { doc, problem, has, now, state } from "../store.js";
 import { part } from "../api.js";
 import { link, here, go, range } from "../route.js";
-import { plural, count, clock, minute } from "../format.js";
+import { plural, count, clock, minute, ago } from "../format.js";
 import { says, table, section, absent, since, at, number, yours } from "../parts.js";
 import { chart, spark, twin } from "../chart.js";
 import { drawer, normal, stateOf } from "./failure.js";
@@ -43,7 +43,7 @@ function selected(route) {
 
 function within(f, route) {
   const span = selected(route);
-  const t = new Date(f.start) / 1000;
+  const t = startOf(f);
   return (!span || (t >= span[0] && t < (span[1] ?? Infinity))) && (!route.params.outcome || f.outcome === route.params.outcome);
 }
 
@@ -91,7 +91,15 @@ function nothing(route) {
   return h("p", { class: "muted", "data-key": "none" }, "Nothing in this range. ", wider ? h("a", { class: "link", href: here({ range: wider }) }, "Look at a wider one") : null);
 }
 
-const messages = new WeakMap(); // a cache, by call, since the same answer is drawn each second
+// Caches, by call, since the same answer is drawn each second.
+const [messages, starts] = [new WeakMap(), new WeakMap()];
+
+/** Returns when a call began, in seconds since 1970. */
+function startOf(f) {
+  let t = starts.get(f);
+  if (t === undefined) starts.set(f, (t = Date.parse(f.start) / 1000));
+  return t;
+}
 
 function messageOf(f) {
   if (!messages.has(f)) messages.set(f, f.error ? normal(f.error) : f.errorType || f.outcome);
@@ -135,10 +143,14 @@ function timeline(list, route) {
   const end = Math.floor(now() / 1000 / width) * width;
   const began = Math.min(new Date(state.host?.started ?? 0) / 1000, end - 6 * width);
   const x = Array.from({ length: 60 }, (_, i) => end - (59 - i) * width).filter((t) => t + width > began);
-  const of = (test) => x.map((t) => list.filter((f) => test(f) && new Date(f.start) / 1000 >= t && new Date(f.start) / 1000 < t + width).length);
   const [name] = worst(groups(list));
-  const own = of((f) => f.function === name);
-  const all = of(() => true);
+  const [own, all] = [x.map(() => 0), x.map(() => 0)];
+  for (const f of list) {
+    const i = Math.floor((startOf(f) - x[0]) / width);
+    if (i < 0 || i >= x.length) continue;
+    all[i]++;
+    if (f.function === name) own[i]++;
+  }
   const sum = (v) => v.reduce((a, b) => a + b, 0);
   const rest = sum(all) - sum(own);
   const span = selected(route);
@@ -162,20 +174,20 @@ function groupTable(list, route) {
   const r = range(route);
   const line = (g) => {
     const bins = new Array(30).fill(0);
-    for (const f of g.calls) bins[Math.max(0, Math.min(29, Math.floor(30 - (end - new Date(f.start)) / (r.seconds * 1000 / 30))))]++;
+    for (const f of g.calls) bins[Math.max(0, Math.min(29, Math.floor(30 - (end - 1000 * startOf(f)) / (r.seconds * 1000 / 30))))]++;
     return spark(bins);
   };
   return section("groups", "Groups", "by function, outcome and message; a mark: a panic, out of time, new, or most of what fails in a failing function", null, table({
     id: "failures", caption: "Failures grouped by function, outcome and message", className: "fails", rows: list.slice(0, 200), key: (g) => g.key, selected: list.find((g) => g.calls.some((f) => f.id === route.params.id))?.key, open, order: "-calls",
     columns: [
-      { name: "name", title: "Function and message", first: "", sort: (g) => g.function, cell: (g) => h("span", null, h("span", { class: "fn" }, mark(loud(g, route) ? stateOf(g.outcome) : "none"), h("a", { href: here({ id: g.last.id }) }, word(g.function))), h("span", { class: "msg", title: g.message }, word(g.message))) },
-      { name: "outcome", title: "Outcome", class: "p2", cell: (g) => g.outcome },
-      { name: "version", title: "Version", class: "p4", cell: (g) => versionWords(g) },
-      { name: "tenants", title: "Tenants", class: "p3", cell: (g) => (g.tenants.size > 2 ? plural(g.tenants.size, "tenant", "tenants") : [...g.tenants].map((t, i) => [i ? ", " : "", word(t || "none")])) },
-      { name: "calls", title: "Calls", class: "n", sort: (g) => g.calls.length, cell: (g) => number(g.calls.length) },
-      { name: "line", title: h("span", { class: "vh" }, "Over time"), class: "p3 spk", label: false, cell: line },
-      { name: "first", title: "First", class: "n muted p4", sort: (g) => g.first.start, cell: (g) => at(g.first.start) },
-      { name: "last", title: "Last", class: "n muted", sort: (g) => g.last.start, cell: (g) => since(g.last.start) },
+      { name: "name", title: "Function and message", first: "", sort: (g) => g.function, of: (g) => `${loud(g, route)} ${g.last.id}`, cell: (g) => h("span", null, h("span", { class: "fn" }, mark(loud(g, route) ? stateOf(g.outcome) : "none"), h("a", { href: here({ id: g.last.id }) }, word(g.function))), h("span", { class: "msg", title: g.message }, word(g.message))) },
+      { name: "outcome", title: "Outcome", class: "p2", of: (g) => g.outcome, cell: (g) => g.outcome },
+      { name: "version", title: "Version", class: "p4", of: versionWords, cell: (g) => versionWords(g) },
+      { name: "tenants", title: "Tenants", class: "p3", of: (g) => `${g.tenants.size} ${[...g.tenants].slice(0, 2)}`, cell: (g) => (g.tenants.size > 2 ? plural(g.tenants.size, "tenant", "tenants") : [...g.tenants].map((t, i) => [i ? ", " : "", word(t || "none")])) },
+      { name: "calls", title: "Calls", class: "n", sort: (g) => g.calls.length, of: (g) => g.calls.length, cell: (g) => number(g.calls.length) },
+      { name: "line", title: h("span", { class: "vh" }, "Over time"), class: "p3 spk", label: false, of: (g) => `${g.calls.length} ${g.last.id} ${Math.floor(end / (r.seconds * 1000 / 60))}`, cell: line },
+      { name: "first", title: "First", class: "n muted p4", sort: (g) => g.first.start, of: (g) => g.first.start, cell: (g) => at(g.first.start) },
+      { name: "last", title: "Last", class: "n muted", sort: (g) => g.last.start, of: (g) => `${g.last.start} ${ago(g.last.start, end)}`, cell: (g) => since(g.last.start) },
     ],
   }), list.length > 200 ? h("p", { class: "small muted" }, `and ${count(list.length - 200)} more, folded`) : null);
 }

@@ -1,6 +1,6 @@
 // One function: its load, its calls, and its cost.
 
-import { h, mark, word } from "../dom.js";
+import { h, mark, word, stay, standing } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, may, writes, refresh, state } from "../store.js";
 import { put, post, get, part } from "../api.js";
 import { range, link } from "../route.js";
@@ -21,7 +21,7 @@ export function needs(route) {
   };
   if (has("recorder")) list["page:series"] = seriesNeed(r, { function: name, by: "version", histograms: true });
   if (has("ring")) list["page:failures"] = { path: "failures", query: { function: name, limit: 500 }, every: 5000 };
-  if (has("ledger") || has("recorder")) list["page:usage"] = { path: "usage", query: { by: "function,tenant,outcome" }, every: 10000 };
+  if (has("ledger") || has("recorder")) list["page:usage"] = { path: "usage", query: { by: "function,tenant,outcome", function: name }, every: 10000 };
   return list;
 }
 
@@ -35,9 +35,12 @@ export function view(route) {
     h("nav", { class: "jump", "aria-label": "On this page", "data-key": "jump" }, jumps(f).map(([id, name]) => h("a", { href: location.hash, onclick: (e) => { e.preventDefault(); document.getElementById(id)?.scrollIntoView({ behavior: "smooth" }); } }, name))),
     h("div", { class: "fnpage", "data-key": "fnpage" },
       h("div", { class: "charts" }, demand(f, merged, route), latency(f, merged, route), outcomes(merged, route)),
-      h("div", { class: "tables" }, versions(f), failures(f, route), refusals(f), tenants(f), runaways(f), cost(f), config(f))),
+      h("div", { class: "tables" }, versions(f), failures(f, route), keep("refusals", [f], () => refusals(f)), keep("tenants", [doc("page:usage"), f.name], () => tenants(f)), runaways(f), keep("cost", [doc("page:usage"), f.name], () => cost(f)), keep("config", [f], () => config(f)))),
   ];
 }
+
+// A section that is made anew only when what it shows is.
+const keep = (id, of, make) => stay(standing(id), [...of, location.hash], make);
 
 const jumps = (f) => [["demand", "Demand"], ["latency", "Latency"], ["outcomes", "Outcomes"], f.versions.length > 1 && ["versions", "Versions"], ["failures", "Failures"], ["refusals", "Refusals"], ["tenants", "Tenants"], ["runaways", "Runaways"], ["cost", "Cost"], ["config", "Configuration"]].filter(Boolean);
 
@@ -122,9 +125,16 @@ function facts(f) {
     d("input", h("code", null, v.in ?? "")), d("output", h("code", null, v.out ?? "")), Object.entries(f.labels ?? v.labels ?? {}).slice(0, 6).map(([k, x]) => d(word(k), word(x))));
 }
 
+let joined = { answer: null, name: "", all: null };
+
 /** Returns the series of all versions in an answer, added up. */
 function together(answer, f) {
   if (!answer) return null;
+  if (joined.answer !== answer || joined.name !== f.name) joined = { answer, name: f.name, all: sumOf(answer, f) };
+  return joined.all;
+}
+
+function sumOf(answer, f) {
   const at = Object.fromEntries(answer.columns.map((c, i) => [c, i]));
   const sums = new Map();
   for (const s of answer.series) {
@@ -195,7 +205,15 @@ function waiting(f, c, g, r) {
 // The rows of the heat map: four in each power of ten, from 1 µs to 100 s.
 const rows = Array.from({ length: 33 }, (_, i) => 10 ** (3 + i / 4));
 
+const maps = { wait: { all: null, map: null }, run: { all: null, map: null } };
+
+/** The heat map of an answer. It stays one object while the answer does. */
 function cells(all, g, part) {
+  if (maps[part].all !== all) maps[part] = { all, map: cellsOf(all, g, part) };
+  return maps[part].map;
+}
+
+function cellsOf(all, g, part) {
   const byStart = new Map(all.series[0].points.map((p, i) => [p[0], all.series[0][part]?.[i]]));
   const width = Math.max(g.step, Math.round(g.x.length / 60) * g.step);
   const [out, x, p50, p99] = [[], [], [], []];

@@ -3,10 +3,10 @@
 import { h, mark, word } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, may } from "../store.js";
 import { range, link, here, go } from "../route.js";
-import { digits, amount, amounts, plural, count, n } from "../format.js";
-import { says, table, number, share, time, absent, denied, yours, split } from "../parts.js";
+import { digits, amount, plural, count, n } from "../format.js";
+import { says, table, number, share, time, absent, denied, yours, split, costs } from "../parts.js";
 import { spark, thin } from "../chart.js";
-import { troubles, byTrouble } from "../judge.js";
+import { troubles, ranks } from "../judge.js";
 import { most } from "./overview.js";
 
 export function needs(route) {
@@ -64,9 +64,8 @@ function columnsOf(route) {
   const c = answer && columns(answer);
   const r = range(route);
   const use = doc("usage");
-  const cost = new Map((use?.rows ?? []).map((u) => [u.function, Number(u.list ?? 0)]));
-  const paid = amounts([...cost.values()]);
-  const rank = new Map(byTrouble(doc("functions").functions).map((f, i) => [f.name, i]));
+  const { all: cost, paid } = costs(use);
+  const rank = ranks(doc("functions").functions);
   const m = (f) => f.numbers?.minute;
   const rate = (f) => n(m(f)?.calls) / 60;
   const line = (f) => {
@@ -88,7 +87,7 @@ function columnsOf(route) {
     { name: "queued", title: "Queued", class: "n p3", sort: (f) => n(f.numbers?.queued), of: (f) => f.numbers?.queued, cell: (f) => number(f.numbers?.queued, { bad: "stuck" }) },
     { name: "cold", title: "Cold, %", class: "n p5", sort: (f) => n(m(f)?.cold) / Math.max(1, n(m(f)?.calls)), of: (f) => `${m(f)?.cold} ${m(f)?.calls}`, cell: (f) => share(m(f)?.cold, m(f)?.calls) },
     { name: "runaways", title: "Runaways", class: "n p4", sort: (f) => n(f.numbers?.runaways), of: (f) => f.numbers?.runaways, cell: (f) => number(f.numbers?.runaways, { bad: "stuck" }) },
-    use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n p3", sort: (f) => cost.get(f.name) ?? 0, of: () => use, cell: (f) => number(cost.get(f.name) ?? 0, { text: paid(cost.get(f.name) ?? 0) }) },
+    use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n p3", sort: (f) => cost.get(f.name) ?? 0, of: (f) => paid(cost.get(f.name) ?? 0), cell: (f) => number(cost.get(f.name) ?? 0, { text: paid(cost.get(f.name) ?? 0) }) },
   ].filter(Boolean);
 }
 

@@ -4,7 +4,7 @@ import { h, mark, word, stay, standing } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, now, may, state } from "../store.js";
 import { range, link } from "../route.js";
 import { digits, count, percent, span, money, amount, amounts, plural, minute, clock, duration, weight, n } from "../format.js";
-import { says, section, table, number, share, time, a, fn, absent, denied, yours, bar, at } from "../parts.js";
+import { says, section, table, number, share, time, a, fn, absent, denied, yours, bar, at, costs } from "../parts.js";
 import { chart, twin, spark, thin } from "../chart.js";
 import { troubles, byTrouble, why, since, culprit } from "../judge.js";
 
@@ -211,8 +211,7 @@ function nowTable(list, route) {
   const r = range(route);
   const c = all && columns(all);
   const use = doc("usage");
-  const cost = new Map((use?.rows ?? []).map((u) => [u.function, u.list]));
-  const paid = amounts([...cost.values()]);
+  const { all: cost, paid } = costs(use);
   const line = (f) => {
     const s = all?.series.find((one) => one.function === f.name);
     if (!s) return "";
@@ -234,7 +233,7 @@ function nowTable(list, route) {
         { name: "run", title: "Run p99", class: "n p2 p2x", of: (f) => f.numbers?.minute?.run.p99, cell: (f) => time(f.numbers?.minute?.run.p99) },
         { name: "flight", title: "In flight", class: "n q2", of: (f) => `${f.numbers?.inFlight} ${f.limit}`, cell: (f) => number(f.numbers?.inFlight, { of: f.limit }) },
         { name: "queued", title: "Queued", class: "n q4", of: (f) => f.numbers?.queued, cell: (f) => number(f.numbers?.queued, { bad: "stuck" }) },
-        use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", of: () => use, cell: (f) => number(Number(cost.get(f.name) ?? 0), { text: paid(cost.get(f.name) ?? 0) }) },
+        use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n q3", of: (f) => paid(cost.get(f.name) ?? 0), cell: (f) => number(cost.get(f.name) ?? 0, { text: paid(cost.get(f.name) ?? 0) }) },
       ].filter(Boolean),
     })));
 }

@@ -1,0 +1,60 @@
+package admin_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/inproc/faas/access"
+	"github.com/inproc/faas/admin"
+)
+
+func TestUsageIsOfTheFunctionAndTheTenantThatAreAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for _, tenant := range []string{"acme", "acme", "bolt", ""} {
+			require.NoError(t, w.call("export", tenant, `{}`))
+		}
+		require.NoError(t, w.call("resize", "acme", `{"url": "a"}`))
+		for path, want := range map[string][]admin.Use{
+			"/v1/usage?by=function,tenant&function=resize":             {{Function: "resize", Tenant: "acme", Calls: 1}},
+			"/v1/usage?by=function&tenant=acme":                        {{Function: "export", Calls: 2}, {Function: "resize", Calls: 1}},
+			"/v1/usage?by=function&tenant=":                            {{Function: "export", Calls: 1}},
+			"/v1/usage?by=function,tenant&function=export&tenant=bolt": {{Function: "export", Tenant: "bolt", Calls: 1}},
+			"/v1/usage?function=absent":                                {},
+		} {
+			got := get[admin.Usage](w, root, path)
+			var sum admin.Count
+			for i, u := range got.Rows {
+				got.Rows[i] = admin.Use{Function: u.Function, Tenant: u.Tenant, Calls: u.Calls}
+				sum += u.Calls
+			}
+			assert.Equal(t, want, got.Rows, path)
+			assert.Equal(t, sum, got.Total.Calls, path)
+		}
+	})
+}
+
+func TestATenantHasTheNumbersOfItsOwnFunctions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		require.NoError(t, w.call("export", "acme", `{}`))
+		require.NoError(t, w.call("export", "bolt", `{}`))
+		require.Error(t, w.call("resize", "acme", `{}`))
+		require.Error(t, w.call("resize", "acme", `{}`))
+		counts := func(who access.Principal, path string) (all []admin.Tenant) {
+			for _, one := range get[admin.Tenants](w, who, path).Tenants {
+				all = append(all, admin.Tenant{Tenant: one.Tenant, Functions: one.Functions, Calls: one.Calls, Failures: one.Failures})
+			}
+			return all
+		}
+		acme, bolt := admin.Tenant{Tenant: "acme", Functions: 2, Calls: 3, Failures: 2}, admin.Tenant{Tenant: "bolt", Functions: 1, Calls: 1}
+		assert.Equal(t, []admin.Tenant{acme, bolt}, counts(root, "/v1/tenants"))
+		assert.Equal(t, []admin.Tenant{bolt}, counts(root, "/v1/tenants?tenant=bolt"))
+		assert.Equal(t, []admin.Tenant{{Tenant: "acme", Functions: 1, Calls: 1}, bolt}, counts(other, "/v1/tenants"))
+	})
+}
