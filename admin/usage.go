@@ -250,13 +250,15 @@ type Tenants struct {
 
 // Tenant is what a tenant has used, of the functions that the viewer may see for that tenant.
 type Tenant struct {
-	Tenant     string   `json:"tenant"` // empty: calls without a tenant
-	Functions  Count    `json:"functions"`
-	Calls      Count    `json:"calls"`
-	Failures   Count    `json:"failures"` // counted by the ledger; 0 if the source is the recorder
-	DurationNS string   `json:"durationNS"`
-	List       string   `json:"list,omitempty"`
-	Budgets    []Budget `json:"budgets,omitempty"` // the tenant's accounts
+	Tenant     string `json:"tenant"` // empty: calls without a tenant
+	Functions  Count  `json:"functions"`
+	Calls      Count  `json:"calls"`
+	Failures   Count  `json:"failures"` // counted by the ledger; 0 if the source is the recorder
+	DurationNS string `json:"durationNS"`
+	List       string `json:"list,omitempty"`
+	// Refused is how many calls were refused since the recorder was made, by reason. It is empty if there is no recorder.
+	Refused map[string]Count `json:"refused,omitempty"`
+	Budgets []Budget         `json:"budgets,omitempty"` // the tenant's accounts
 }
 
 func (x *exchange) tenants() (any, error) {
@@ -270,30 +272,43 @@ func (x *exchange) tenants() (any, error) {
 		return nil, err
 	}
 	out := Tenants{Source: usage.Source, Start: usage.Start, End: usage.End, Now: usage.Now, Book: shownBook(book), Tenants: []Tenant{}}
-	budgets, counts := x.budgetsByTenant(), countsByTenant(rows)
+	all := tenantsOf(rows)
 	sums, _ := addUp(rows, book, func(u *cost.Usage) Use { return Use{Tenant: u.Tenant} })
 	for _, sum := range sums {
-		t := counts[sum.Tenant]
-		t.Tenant, t.Calls, t.DurationNS, t.List, t.Budgets = sum.Tenant, sum.Calls, sum.DurationNS, sum.List, budgets[sum.Tenant]
-		delete(budgets, sum.Tenant)
-		out.Tenants = append(out.Tenants, t)
+		t := all.of(sum.Tenant)
+		t.Calls, t.DurationNS, t.List = sum.Calls, sum.DurationNS, sum.List
 	}
-	for name, own := range budgets { // a tenant that has an account and no usage, for example because all its calls were refused
-		if !x.has("tenant") || x.param("tenant") == name {
-			out.Tenants = append(out.Tenants, Tenant{Tenant: name, DurationNS: "0", Budgets: own})
+	all.refused(x)
+	all.budgets(x)
+	for _, t := range all {
+		if !x.has("tenant") || x.param("tenant") == t.Tenant {
+			out.Tenants = append(out.Tenants, *t)
 		}
 	}
 	slices.SortFunc(out.Tenants, func(a, b Tenant) int { return strings.Compare(a.Tenant, b.Tenant) })
 	return out, nil
 }
 
-// countsByTenant counts the functions and failures of each tenant, whose other fields are zero.
-func countsByTenant(rows []cost.Usage) map[string]Tenant {
+// tenants finds tenants by name.
+type tenants map[string]*Tenant
+
+// of returns the tenant of that name, which is added if there is none.
+func (all tenants) of(name string) *Tenant {
+	t := all[name]
+	if t == nil {
+		t = &Tenant{Tenant: name, DurationNS: "0"}
+		all[name] = t
+	}
+	return t
+}
+
+// tenantsOf returns the tenants of the rows, with the numbers of their functions and failures.
+func tenantsOf(rows []cost.Usage) tenants {
 	type pair struct{ tenant, function string }
-	all, met := map[string]Tenant{}, map[pair]bool{}
+	all, met := tenants{}, map[pair]bool{}
 	for i := range rows {
 		u := &rows[i]
-		t := all[u.Tenant]
+		t := all.of(u.Tenant)
 		if p := (pair{u.Tenant, u.Function}); !met[p] {
 			met[p] = true
 			t.Functions++
@@ -301,9 +316,32 @@ func countsByTenant(rows []cost.Usage) map[string]Tenant {
 		if !u.Overrun && u.Outcome != faas.OK && u.Outcome != faas.Canceled {
 			t.Failures += Count(u.Calls)
 		}
-		all[u.Tenant] = t
 	}
 	return all
+}
+
+// refused adds the refusals that the viewer may see. A tenant may have no usage because all its calls were refused.
+func (all tenants) refused(x *exchange) {
+	if x.h.recorder == nil {
+		return
+	}
+	for _, r := range x.h.recorder.TenantRefusals() {
+		if !x.isSeen(r.Function, r.Version, r.Tenant) {
+			continue
+		}
+		t := all.of(r.Tenant)
+		if t.Refused == nil {
+			t.Refused = map[string]Count{}
+		}
+		t.Refused[string(r.Reason)] += Count(r.Calls)
+	}
+}
+
+// budgets adds the accounts that the viewer may see.
+func (all tenants) budgets(x *exchange) {
+	for name, own := range x.budgetsByTenant() {
+		all.of(name).Budgets = own
+	}
 }
 
 // Budgets is the answer of GET /v1/budgets.

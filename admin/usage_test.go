@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/inproc/faas"
 	"github.com/inproc/faas/access"
 	"github.com/inproc/faas/admin"
 )
@@ -56,5 +57,29 @@ func TestATenantHasTheNumbersOfItsOwnFunctions(t *testing.T) {
 		assert.Equal(t, []admin.Tenant{acme, bolt}, counts(root, "/v1/tenants"))
 		assert.Equal(t, []admin.Tenant{bolt}, counts(root, "/v1/tenants?tenant=bolt"))
 		assert.Equal(t, []admin.Tenant{{Tenant: "acme", Functions: 1, Calls: 1}, bolt}, counts(other, "/v1/tenants"))
+	})
+}
+
+func TestATenantHasTheRefusalsOfTheFunctionsThatTheViewerSees(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		require.NoError(t, w.router.SetConcurrency("export", 0))
+		require.NoError(t, w.router.SetConcurrency("resize", 0))
+		for _, call := range [][2]string{{"export", "acme"}, {"export", "acme"}, {"resize", "acme"}, {"export", "bolt"}} {
+			require.ErrorIs(t, w.call(call[0], call[1], `{}`), faas.ErrOverloaded)
+		}
+		refused := func(who access.Principal, path string) map[string]map[string]admin.Count {
+			all := map[string]map[string]admin.Count{}
+			for _, one := range get[admin.Tenants](w, who, path).Tenants {
+				assert.Zero(t, one.Calls)
+				all[one.Tenant] = one.Refused
+			}
+			return all
+		}
+		assert.Equal(t, map[string]map[string]admin.Count{"acme": {"off": 3}, "bolt": {"off": 1}}, refused(root, "/v1/tenants"))
+		assert.Equal(t, map[string]map[string]admin.Count{"bolt": {"off": 1}}, refused(root, "/v1/tenants?tenant=bolt"))
+		assert.Equal(t, map[string]map[string]admin.Count{"acme": {"off": 2}, "bolt": {"off": 1}}, refused(other, "/v1/tenants"), "of export alone")
+		assert.Equal(t, map[string]map[string]admin.Count{"acme": {"off": 3}}, refused(acme, "/v1/tenants"))
 	})
 }

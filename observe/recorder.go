@@ -156,7 +156,11 @@ func (r *Recorder) Refused(_ context.Context, ref faas.Refusal) {
 	defer r.unlock(s)
 	p := s.series(key).at(s, otherTrigger, time.Now().Unix())
 	p.refused++
-	p.refusals.add(RefusalCount{ref.Kind, r.all.reason(ref.Reason), 1})
+	reason := r.all.reason(ref.Reason)
+	p.refusals.add(RefusalCount{ref.Kind, reason, 1})
+	if ref.Version != "" {
+		s.refuse(&ref, reason)
+	}
 }
 
 // Decided counts a change of scale, at the present time. Pass it to faas.WithDecisions. Changes

@@ -21,7 +21,10 @@ type stripe struct {
 	cells  map[cellKey]*cell
 	counts map[seriesKey]*byTrigger
 	dirty  []*pending // those that have counts
-	_      [64]byte   // puts the lock of the next stripe on another cache line
+
+	refused map[refusedKey]uint64 // nil: none yet
+
+	_ [64]byte // puts the lock of the next stripe on another cache line
 }
 
 // cellKey is the key by which usage is counted.

@@ -79,6 +79,16 @@ async function frames(one, more) {
   await one.page.waitForFunction((n) => window.frames_.length >= n, length + more);
 }
 
+/** Records when a tab gets frames from now on. */
+function clock() {
+  window.times = [];
+  const { push } = window.frames_;
+  window.frames_.push = (id) => window.times.push(Date.now()) && push.call(window.frames_, id);
+}
+
+/** Returns the longest time between two frames of a tab since clock, in milliseconds. Without a takeover it is a second. */
+const silence = (one) => one.page.evaluate(() => Math.max(...window.times.slice(1).map((t, i) => t - window.times[i])));
+
 /** Returns how many streams the host has open. */
 const streams = async () => (await (await fetch(base + "v1/process")).json()).streams;
 
@@ -138,10 +148,13 @@ await walk("two tabs have one stream, and the second goes on when the first is c
   const third = await tab(second);
   await settled(1);
   const before = (await heard(second)).length;
+  for (const one of [second, third]) await one.page.evaluate(clock);
+  await frames(second, 1);
   await first.page.close();
   await Promise.race([second, third].map((one) => one.page.waitForFunction(() => window.opened.length > 0)));
   await frames(second, 3);
   await frames(third, 3);
+  console.log(`   between two frames there were at most ${await silence(second)} ms in the second tab, ${await silence(third)} ms in the third`);
   const [two, three] = [await opened(second), await opened(third)];
   check(two.length + three.length === 1, `the tabs have opened ${JSON.stringify([two, three])}`);
   await settled(1);

@@ -311,6 +311,36 @@ await walk("dead letters, replayed all at once", asViewer("root", async (page) =
   await page.getByLabel("A job").getByText("replay of").waitFor();
 }), at);
 
+await walk("failed calls, selected by keyboard and run again all at once", async (page) => {
+  await page.goto(shop.base + "#/failures?range=5m");
+  await row(page, "index out of range").waitFor({ timeout: 60000 });
+  for (let i = 0; i < 20; i++) {
+    await page.keyboard.press("j");
+    if (await page.evaluate(() => document.activeElement.closest("tr")?.innerText.includes("index out of range"))) break;
+  }
+  const bar = page.getByRole("group", { name: "What is selected" });
+  await page.keyboard.press("x");
+  await bar.getByText(/^\d+ calls? selected$/).waitFor();
+  await page.keyboard.press("x");
+  await bar.waitFor({ state: "detached" });
+  await row(page, "index out of range").getByRole("checkbox", { name: /^Select resize: index out of range/ }).click();
+  check(!page.url().includes("id="), "to select a row opens it");
+  await bar.getByRole("button", { name: /^Run \d+ again…$/ }).click();
+  const dialog = page.getByRole("dialog", { name: "Run failed calls of resize again" });
+  await dialog.getByText(/^\d+ calls? would be made again, each as it was/).waitFor();
+  await clean(page, "the dialog of many calls");
+  const asked = Number((await dialog.getByRole("status").innerText()).match(/^\d+/)[0]);
+  await dialog.getByLabel(/to confirm/).fill("resiz");
+  await page.keyboard.press("Enter");
+  await dialog.getByText("That is not the function’s name.").waitFor();
+  await dialog.getByLabel(/to confirm/).fill("resize");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  await page.getByText(`${asked} ${asked === 1 ? "call" : "calls"} of resize ${asked === 1 ? "was" : "were"} made again: 0 ended well, ${asked} failed.`, { exact: true }).waitFor({ timeout: 60000 });
+  check(!(await page.getByRole("checkbox", { checked: true }).count()), "what was run again is still selected");
+  await page.getByRole("button", { name: "Close the note" }).click();
+});
+
 // Checks that there is no overflow and no violation of accessibility rules.
 async function clean(page, what) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

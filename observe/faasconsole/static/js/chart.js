@@ -46,7 +46,13 @@ function eventsIn({ events = [], x }) {
   return seen.length ? ` Marked: ${seen.map((e) => `${clock(e.t * 1000)} ${e.text}`).join(", ")}.` : "";
 }
 
-const swatch = (one) => s("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" }, s("rect", { class: "f-" + one.token, width: 8, height: 8 }));
+const swatch = (one) => s("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" }, shapeOf(one).map(([x, y, width, height]) => s("rect", { class: "f-" + one.token, x, y, width, height })));
+
+// A square, or a piece of the line: [x, y, width, height] of its parts.
+function shapeOf({ kind, dash }) {
+  if (kind !== "line") return [[0, 0, 8, 8]];
+  return dash ? [[0, 3, 3, 2], [5, 3, 3, 2]] : [[0, 3, 8, 2]];
+}
 
 /** Returns a table with the data of a chart. rows is an array, or a function that makes it; the rows are
  * drawn only while the table is open. */
@@ -279,12 +285,14 @@ function marks(u, spec) {
     c.stroke();
     if (!m.text || x - said < 56 * ratio()) continue;
     said = x;
-    c.textBaseline = m.up ? "bottom" : "top";
+    const over = m.up || y + 2 * r + 14 * ratio() > u.bbox.top + u.bbox.height; // below there would be the axis
+    const at = y + (over ? -2 : 2) * Math.abs(r);
+    c.textBaseline = over ? "bottom" : "top";
     c.lineWidth = 4 * ratio();
     c.strokeStyle = ink("bg");
-    c.strokeText(m.text, x, y + 2 * r);
+    c.strokeText(m.text, x, at);
     c.fillStyle = ink("text");
-    c.fillText(m.text, x, y + 2 * r);
+    c.fillText(m.text, x, at);
   }
   c.restore();
 }

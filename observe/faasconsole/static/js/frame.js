@@ -173,7 +173,7 @@ export function palette() {
 
 /** Opens the list of keys. */
 export function keys() {
-  const rows = [...pages.map((p) => ["g " + p.key, p.name]), ["/", "search"], ["k", "command palette, where no table has rows"], ["space", "pause, or go on"], ["j  k", "next and previous row"], ["enter", "open the row"], ["Esc", "close"], ["← →", "move along a chart"], ["shift ← →", "select a span of time on the failures"], ["?", "this list"]];
+  const rows = [...pages.map((p) => ["g " + p.key, p.name]), ["/", "search"], ["k", "command palette, where no table has rows"], ["space", "pause, or go on"], ["j  k", "next and previous row"], ["x", "select the row, where it has a box"], ["enter", "open the row"], ["Esc", "close"], ["← →", "move along a chart"], ["shift ← →", "select a span of time on the failures"], ["?", "this list"]];
   const dialog = h("dialog", { class: "ask", "aria-label": "Keys", onclose: () => dialog.remove() }, h("h2", null, "Keys"),
     h("dl", { class: "kv" }, rows.flatMap(([k, what]) => [h("dt", null, k.split(" ").filter(Boolean).map((one) => [h("kbd", null, one), " "])), h("dd", null, what)])),
     h("div", { class: "acts" }, h("button", { class: "btn", type: "button", onclick: () => dialog.close() }, "Close")));
@@ -185,7 +185,7 @@ let waiting = ""; // the key pressed before, if it was g
 /** Handles keys that work everywhere except in input fields. */
 export function onKey(e) {
   if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
-  if (e.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (e.target.closest?.('input:not([type="checkbox"]), textarea, select, [contenteditable]')) return;
   if (waiting === "g") {
     waiting = "";
     const p = pages.find((one) => one.key === e.key);
@@ -197,11 +197,12 @@ export function onKey(e) {
     "/": palette, "?": keys,
     k: () => (rowsHere().length ? step(-1) : palette()),
     j: () => step(1),
+    x: () => document.activeElement?.closest("tr[data-row]")?.querySelector('input[type="checkbox"]')?.click(),
     " ": () => !e.target.closest?.("button, summary, a, .twin-box") && pause(!state.paused),
     Escape: () => { const r = current(); if (r.params.id) go(here({ id: "" })); },
   }[e.key];
   if (!act) return;
-  if (e.key === " " && e.target.closest?.("button, summary, a")) return;
+  if (e.key === " " && e.target.closest?.("button, summary, a, input")) return;
   e.preventDefault();
   act();
 }

@@ -65,18 +65,11 @@ let ranked = { functions: undefined, all: [], places: null };
 
 // The list is sorted by name, and equal functions stay in that order.
 function rankedByTrouble(functions) {
-  const rank = (f) => {
-    if (!f.numbers) return 9;
-    const { minute, queued, runaways, jobs } = f.numbers;
-    const calls = n(minute?.calls);
-    if (calls && n(minute.failures) / calls >= failing) return 1;
-    if (n(queued) || n(runaways)) return 2;
-    if (n(minute?.refused) * 10 >= Math.max(1, calls + n(minute?.refused))) return 3;
-    if (n(jobs?.dead)) return 4;
-    return f.state === "idle" ? 8 : f.state === "off" ? 7 : 6;
-  };
-  const all = functions.map((f) => ({ f, rank: rank(f), rate: n(f.numbers?.minute?.calls) }));
-  return all.sort((a, b) => a.rank - b.rank || b.rate - a.rate).map((one) => one.f);
+  const worst = new Map();
+  for (const t of troubles(functions, [])) if (!worst.has(t.of)) worst.set(t.of, t);
+  const calm = (f) => (!f.numbers ? 9 : f.state === "idle" ? 8 : 7);
+  const all = functions.map((f) => ({ f, rank: worst.get(f)?.rank ?? calm(f), size: worst.get(f)?.size ?? n(f.numbers?.minute?.calls) }));
+  return all.sort((a, b) => a.rank - b.rank || b.size - a.size).map((one) => one.f);
 }
 
 /** Returns since when calls have failed: {at, before}. at is the first point of the last period in which the
@@ -132,9 +125,11 @@ export function cure(reason, f) {
     runaways: "Handlers that heed their context: see Runaways",
     off: "Switch it on: it has the limit 0",
     denied: "A rule that lets the caller in",
-    nesting: "Fewer calls inside calls, or WithMaxDepth",
+    depth: "Fewer calls inside calls, or WithMaxDepth",
+    cycle: "Calls that do not lead back to their caller",
+    queue_canceled: "Callers that wait longer",
     too_large: "Smaller inputs, or WithLimits",
-    invalid: "Callers that send what the function takes",
+    input: "Callers that send what the function takes",
     init: "Its init fails: see the log",
     meter_full: "A faster sink behind the buffered meter",
     not_found: "Callers that know the name, or a function of that name",

@@ -144,7 +144,7 @@ function cellOf(c, j, row) {
   const el = cell instanceof Element && (cell.nodeName === "TD" || cell.nodeName === "TH") ? cell : h(j ? "td" : "th", j ? null : { scope: "row" }, cell);
   if (c.class) el.classList.add(...c.class.split(" ").filter(Boolean));
   if (!j) el.classList.add("top1");
-  else if (c.label !== false) el.setAttribute("data-l", c.label ?? (typeof c.title === "string" ? c.title.toLowerCase() : ""));
+  else if (c.label !== false) el.setAttribute("data-l", c.label ?? (typeof c.title === "string" ? c.title.slice(0, 1).toLowerCase() + c.title.slice(1) : ""));
   return el;
 }
 

@@ -8,6 +8,7 @@ import { plural, count, clock, minute, ago } from "../format.js";
 import { says, table, section, absent, since, at, number, yours } from "../parts.js";
 import { chart, spark, twin } from "../chart.js";
 import { drawer, normal, stateOf } from "./failure.js";
+import { bulk, report, box, can, isChosen } from "./again.js";
 
 export function needs(route) {
   if (!has("ring")) return { functions: { path: "functions", every: 5000 } };
@@ -28,8 +29,8 @@ export function view(route) {
   const trouble = has("ring") ? problem("page:failures") : { option: "WithRing" };
   const chosen = answer ? answer.failures.filter((f) => within(f, route)) : [];
   const list = groups(chosen);
-  const left = h("div", { class: "list", "data-key": "list" }, heading(answer, chosen, list, route), filters(answer, route),
-    trouble ? captures(trouble) : answer && (answer.failures.length ? [timeline(answer.failures, route), list.length ? groupTable(list, route) : h("p", { class: "muted", "data-key": "none" }, "No call failed within what is selected.")] : nothing(route)));
+  const left = h("div", { class: "list", "data-key": "list" }, heading(answer, chosen, list, route), report(), filters(answer, route),
+    trouble ? captures(trouble) : answer && (answer.failures.length ? [timeline(answer.failures, route), list.length ? [groupTable(list, route), bulk(list)] : h("p", { class: "muted", "data-key": "none" }, "No call failed within what is selected.")] : nothing(route)));
   if (!route.params.id) return left;
   return h("div", { class: "withdrawer", "data-key": "drawer" }, left, drawer(route, list));
 }
@@ -180,7 +181,7 @@ function groupTable(list, route) {
   return section("groups", "Groups", "by function, outcome and message; a mark: a panic, out of time, new, or most of what fails in a failing function", null, table({
     id: "failures", caption: "Failures grouped by function, outcome and message", className: "fails", rows: list.slice(0, 200), key: (g) => g.key, selected: list.find((g) => g.calls.some((f) => f.id === route.params.id))?.key, open, order: "-calls",
     columns: [
-      { name: "name", title: "Function and message", first: "", sort: (g) => g.function, of: (g) => `${loud(g, route)} ${g.last.id}`, cell: (g) => h("span", null, h("span", { class: "fn" }, mark(loud(g, route) ? stateOf(g.outcome) : "none"), h("a", { href: here({ id: g.last.id }) }, word(g.function))), h("span", { class: "msg", title: g.message }, word(g.message))) },
+      { name: "name", title: "Function and message", first: "", sort: (g) => g.function, of: (g) => `${loud(g, route)} ${g.last.id} ${can()} ${isChosen(g)}`, cell: (g) => h("span", null, h("span", { class: "fn" }, can() && box(g), mark(loud(g, route) ? stateOf(g.outcome) : "none"), h("a", { href: here({ id: g.last.id }) }, word(g.function))), h("span", { class: "msg", title: g.message }, word(g.message))) },
       { name: "outcome", title: "Outcome", class: "p2", of: (g) => g.outcome, cell: (g) => g.outcome },
       { name: "version", title: "Version", class: "p4", of: versionWords, cell: (g) => versionWords(g) },
       { name: "tenants", title: "Tenants", class: "p3", of: (g) => `${g.tenants.size} ${[...g.tenants].slice(0, 2)}`, cell: (g) => (g.tenants.size > 2 ? plural(g.tenants.size, "tenant", "tenants") : [...g.tenants].map((t, i) => [i ? ", " : "", word(t || "none")])) },

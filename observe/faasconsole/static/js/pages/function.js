@@ -72,7 +72,7 @@ function actions(f, before, rate) {
   const acts = [];
   const alias = before && f.aliases.find((al) => al.name === before.alias);
   if (manage && alias && rate >= 0.01 && JSON.stringify(alias.weights) === JSON.stringify(before.after)) {
-    acts.push(h("button", { class: "btn main", type: "button", onclick: () => moveBack(f, alias, before) }, `Move ${alias.name || "default"} back…`));
+    acts.push(h("button", { class: "btn main", type: "button", onclick: () => moveBack(f, alias, before) }, `Move ${alias.name || "default"} back${Object.keys(before.before).length === 1 ? ` to ${words(before.before)}` : ""}…`));
   }
   if (writes() && may("invoke", f)) acts.push(h("button", { class: "btn", type: "button", onclick: () => invoke(f) }, "Invoke…"));
   if (manage) acts.push(h("button", { class: "btn", type: "button", onclick: () => limit(f) }, "Limit…"), h("button", { class: "btn", type: "button", onclick: () => off(f) }, f.state === "off" ? "Switch on…" : "Switch off…"));

@@ -76,10 +76,10 @@ function columnsOf(route) {
   };
   const q = (name, title, of, cls) => ({ name, title, class: "n " + cls, sort: (f) => n(of(f)), of, cell: (f) => time(of(f)) });
   return [
-    { name: "name", title: "State and function", first: "", sort: (f) => rank.get(f.name), of: (f) => `${f.state} ${labels(f)[0]}`, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p4" }, labels(f)[0] ? word(labels(f)[0].split("=")[1]) : "")) },
+    { name: "name", title: "State and function", first: "", sort: (f) => rank.get(f.name), of: (f) => `${f.state} ${labels(f)[0]}`, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p3" }, labels(f)[0] ? word(labels(f)[0].split("=")[1]) : "")) },
     { name: "version", title: "Version", class: "p3", of: (f) => f.aliases, cell: version },
     { name: "rate", title: "Calls/s", class: "n", sort: rate, of: (f) => m(f)?.calls ?? Boolean(f.numbers), cell: (f) => (f.numbers ? number(rate(f), { text: digits(rate(f)) }) : number()) },
-    { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "p4 spk", label: false, of: () => answer, cell: line },
+    { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "p3 spk", label: false, of: () => answer, cell: line },
     { name: "errors", title: "Errors, %", class: "n", sort: (f) => n(m(f)?.failures) / Math.max(1, n(m(f)?.calls)), of: (f) => `${m(f)?.failures} ${m(f)?.calls}`, cell: (f) => share(m(f)?.failures, m(f)?.calls, n(m(f)?.failures) / n(m(f)?.calls) >= 0.01 && "failing") },
     q("w50", "Wait p50", (f) => m(f)?.wait.p50, "p5"), q("w95", "Wait p95", (f) => m(f)?.wait.p95, "p5"), q("w99", "Wait p99", (f) => m(f)?.wait.p99, "p2"),
     q("r50", "Run p50", (f) => m(f)?.run.p50, "p5"), q("r95", "Run p95", (f) => m(f)?.run.p95, "p4"), { ...q("r99", "Run p99", (f) => m(f)?.run.p99, ""), label: "run p99" },

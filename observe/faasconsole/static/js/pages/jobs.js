@@ -69,13 +69,13 @@ function why(route) {
   }
   return section("why", "Why jobs wait", `${plural(waits.length, "job", "jobs")}`, null, table({
     id: "why", caption: "Why jobs wait", cards: false, rows: [...reasons.values()].sort((x, y) => y.jobs - x.jobs), key: (r) => r.name,
-    columns: [{ name: "r", title: "Reason", cell: (r) => word(r.name) }, { name: "n", title: "Jobs", class: "n", cell: (r) => number(r.jobs) }, { name: "u", title: "Next", class: "n muted", cell: (r) => (r.until ? at(r.until) : h("span", { class: "zero" }, "–")) }],
+    columns: [{ name: "r", title: "Reason", class: "wrapok", cell: (r) => word(r.name) }, { name: "n", title: "Jobs", class: "n", cell: (r) => number(r.jobs) }, { name: "u", title: "Next", class: "n muted", cell: (r) => (r.until ? at(r.until) : h("span", { class: "zero" }, "–")) }],
   }));
 }
 
 function counts(t, route) {
   if (!t) return null;
-  return h("div", { class: "chips", role: "group", "aria-label": "Filter by state", "data-key": "chips" }, states.filter((one) => n(t[one]) || route.params.state === one).map((one) => h("button", { class: "chip", type: "button", "aria-pressed": String(route.params.state === one), onclick: () => go(here({ state: route.params.state === one ? "" : one })) }, `${one} ${n(t[one])}`)),
+  return h("div", { class: "chips", role: "group", "aria-label": "Filter by state", "data-key": "chips" }, states.filter((one) => n(t[one]) || route.params.state === one).map((one) => h("button", { class: "chip", type: "button", "aria-pressed": String(route.params.state === one), onclick: () => go(here({ state: route.params.state === one ? "" : one })) }, `${one} ${count(t[one] ?? 0)}`)),
     route.params.function && h("span", { class: "chip on" }, "function ", word(route.params.function), h("button", { class: "chipx", type: "button", "aria-label": "Remove the filter", onclick: () => go(here({ function: "" })) }, icon("x"))));
 }
 
@@ -86,7 +86,7 @@ function dead() {
     id: "dead", caption: "Dead letters, grouped", rows: d.groups, key: (g) => [g.function, g.condition, g.outcome, g.reason, g.errorType].join("\0"),
     columns: [
       { name: "f", title: "Function", cell: (g) => h("span", { class: "fn" }, mark("failing"), h("a", { href: link("jobs", g.example) }, word(g.function))) },
-      { name: "c", title: "Condition", cell: (g) => g.condition },
+      { name: "c", title: "Condition", class: "wrapok", cell: (g) => g.condition },
       { name: "w", title: "How the last delivery ended", class: "p2 p2x", cell: (g) => word(g.outcome || g.reason || g.errorType || "–") },
       { name: "t", title: "Tenants", class: "p3", cell: (g) => (g.tenants.length > 2 ? plural(g.tenants.length, "tenant", "tenants") : g.tenants.map((t, i) => [i ? ", " : "", word(t || "none")])) },
       { name: "n", title: "Jobs", class: "n", cell: (g) => number(g.count, { bad: "failing" }) },

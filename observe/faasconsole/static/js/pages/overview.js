@@ -48,12 +48,13 @@ export function view(route) {
 
 const orders = new Map(); // of each list: when it was ranked, and its names in that order
 
-/** The list in its earlier order, if it was ranked less than ten seconds ago. Rows should not jump while
- * they are read. */
+/** The list in its earlier order, if it was ranked within the same ten seconds of the clock. Rows should not jump while
+ * they are read, and the sentence and the table are ranked at the same time. */
 function steady(id, list, name) {
   const old = orders.get(id);
-  if (!old || Date.now() - old.at > 10e3 || old.names.size !== list.length || !list.every((one) => old.names.has(name(one)))) {
-    orders.set(id, { at: Date.now(), names: new Map(list.map((one, i) => [name(one), i])) });
+  const at = Math.floor(Date.now() / 10e3);
+  if (!old || at !== old.at || old.names.size !== list.length || !list.every((one) => old.names.has(name(one)))) {
+    orders.set(id, { at, names: new Map(list.map((one, i) => [name(one), i])) });
     return list;
   }
   return list.toSorted((x, y) => old.names.get(name(x)) - old.names.get(name(y)));

@@ -17,7 +17,7 @@ export function view(route) {
   const p = doc("page:process");
   if (!may("see")) return says("none", "The process is not yours to see", denied());
   if (!p) return [says("none", "Process"), absent(problem("page:process"))];
-  const six = [["Goroutines", count(p.goroutines), "", `${p.processors} processors`], ["Live heap", ...bytes(p.heapLive).split("\u00a0"), `${bytes(p.obtained)} from the system`], ["GC", digits(100 * p.gcShare), "%", `${count(p.gcs)} cycles`], ["In flight", count(p.inFlight), `of ${p.capacity}`, `${count(p.queued)} wait`], ["Admitted", count(p.admitted), "", "since the start"], ["Up", long((now() - new Date(p.started)) / 1000), "", `since ${clock(p.started)}`]];
+  const six = [["Goroutines", count(p.goroutines), "", `${p.processors} processors`], ["Live heap", ...bytes(p.heapLive).split("\u00a0"), `${bytes(p.obtained)} in all`], ["GC", digits(100 * p.gcShare), "%", `${count(p.gcs)} cycles`], ["In flight", count(p.inFlight), `of ${p.capacity}`, `${count(p.queued)} wait`], ["Admitted", count(p.admitted), "", "since the start"], ["Up", long((now() - new Date(p.started)) / 1000), "", `since ${clock(p.started)}`]];
   return [
     says(n(p.hookPanics) ? "failing" : "well", p.closing ? "The host is shutting down" : n(p.hookPanics) ? `${count(p.hookPanics)} hooks have panicked` : "The process is well", h("span", { class: "muted" }, `up ${long((now() - new Date(p.started)) / 1000)}, since ${instant(p.started)}`)),
     h("dl", { class: "six", "aria-label": "Now", "data-key": "six" }, six.map(([name, v, unit, below]) => h("div", null, h("dt", null, name), h("dd", { class: "v" }, v, unit ? h("span", null, "\u00a0" + unit) : null), h("dd", { class: "s" }, h("span", null, below))))),
