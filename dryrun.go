@@ -31,9 +31,10 @@ func (r *Router) DryRun(ctx context.Context, name string) error {
 }
 
 // askDry is DryRun for one target. The call that it returns only describes what was checked, and must not be run.
-func (to target) askDry(q *caller, ctx context.Context) (*callContext, *Error) { //nolint:revive // q and ctx are in the order of q.meet(ctx)
+func (to target) askDry(q *caller, ctx context.Context) (*callContext, *Error) { //nolint:revive // it sets q.ctx
 	r, name := to.fn.router, to.fn.who.name
-	parent, tenant, priority, ended := q.meet(ctx)
+	q.ctx = ctx
+	parent, tenant, priority, ended := q.meet()
 	if ended != nil {
 		return nil, refusesDry(name, ReasonQueueCanceled, ended)
 	}

@@ -189,8 +189,8 @@ func (f *Function[In, Out]) invoke(ctx context.Context, to target, in In) (Out, 
 	} else {
 		t.in = in
 	}
-	var q caller
-	p, reusable, err := to.start(ctx, &q, t, &t.near)
+	q := caller{ctx: ctx}
+	p, reusable, err := to.start(&q, t, &t.near)
 	switch {
 	case p.worker == nil:
 	case !q.mustWatch() && <-p.worker.wake: // as pending.await, but the goroutine parks in this frame
@@ -219,8 +219,8 @@ func (f *Function[In, Out]) invokeBytes(ctx context.Context, to target, payload 
 	if err := f.accept(payload, t); err != nil {
 		return nil, to.turnAway(ctx, err)
 	}
-	var q caller
-	p, reusable, err := to.start(ctx, &q, t, &t.near)
+	q := caller{ctx: ctx}
+	p, reusable, err := to.start(&q, t, &t.near)
 	if p.worker != nil {
 		reusable, err = p.await(&q)
 	}
@@ -249,7 +249,7 @@ func (f *Function[In, Out]) task() *typedTask[In, Out] {
 // and may still use t, so t is left to the garbage collector.
 func (f *Function[In, Out]) recycle(t *typedTask[In, Out], reusable bool) {
 	if reusable {
-		*t = typedTask[In, Out]{f: f, handler: f.handler, near: t.near, reply: t.reply}
+		t.clear()
 		f.tasks.Put(t)
 	}
 }
@@ -282,6 +282,24 @@ type typedTask[In, Out any] struct {
 	given   []byte   // the encoded input, if a capture may have it, see function.given
 	near    *worker  // the worker of the task's last call, see workerPool.take
 	reply   answerer // for calls by InvokeFunc; nil: there was none
+}
+
+// clear forgets the call. While the garbage collector marks, each write of a pointer costs many
+// times what it costs otherwise, so this writes none that is not set.
+func (t *typedTask[In, Out]) clear() {
+	var in In
+	var out Out
+	t.in, t.out = in, out
+	t.bytes, t.size = false, 0
+	if t.data != nil {
+		t.data = nil
+	}
+	if t.given != nil {
+		t.given = nil
+	}
+	if t.f.core.init != nil {
+		t.handler = nil // an instance's, which may be gone; use sets the next one
+	}
 }
 
 func (t *typedTask[In, Out]) use(handler any) {

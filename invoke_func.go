@@ -147,7 +147,7 @@ func (f *Function[In, Out]) runDirect(ctx context.Context, to target, t *typedTa
 	if bad := accept(); bad != nil {
 		return true, to.turnAway(ctx, bad)
 	}
-	_, reusable, err = to.start(ctx, &caller{direct: d}, t, &t.near)
+	_, reusable, err = to.start(&caller{ctx: ctx, direct: d}, t, &t.near)
 	return reusable, err
 }
 

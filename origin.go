@@ -5,30 +5,29 @@ import (
 	"time"
 )
 
-// meet reads from ctx the parent call, the tenant and the priority, and whether ctx has ended.
-// If ctx has ended, or a method of ctx panicked, ended is the reason. meet is called before the
-// call is counted, so that a method of ctx that calls Goexit leaves no count behind.
-func (q *caller) meet(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
-	if ctx == context.Background() { // the common case; its answers are known
-		q.ctx, q.deadline, q.asked = ctx, noDeadline, true
+// meet reads from q.ctx the parent call, the tenant and the priority, and whether q.ctx has ended.
+// If it has ended, or a method of it panicked, ended is the reason. meet is called before the
+// call is counted, so that a method of q.ctx that calls Goexit leaves no count behind.
+func (q *caller) meet() (parent *callContext, tenant string, priority int, ended error) {
+	if q.ctx == context.Background() { // the common case; its answers are known
+		q.deadline, q.asked = noDeadline, true
 		return nil, "", 0, nil
 	}
-	return q.meetForeign(ctx)
+	return q.meetForeign()
 }
 
 // meetForeign is meet for a context that is not context.Background(). It is a separate function
 // because a deferred function makes the stack frame larger.
-func (q *caller) meetForeign(ctx context.Context) (parent *callContext, tenant string, priority int, ended error) {
+func (q *caller) meetForeign() (parent *callContext, tenant string, priority int, ended error) {
 	asked := false
 	defer func() {
 		if !asked {
 			ended = contextPanicked(recover())
 		}
 	}()
-	q.ctx = ctx
-	parent, tenant, priority, q.from = inherited(ctx)
-	q.done = ctx.Done()
-	if q.isDone() || ctx.Err() != nil {
+	parent, tenant, priority, q.from = inherited(q.ctx)
+	q.done = q.ctx.Done()
+	if q.isDone() || q.ctx.Err() != nil {
 		ended = q.end()
 	}
 	asked = true

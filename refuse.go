@@ -95,7 +95,8 @@ func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority in
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	_, tenant, priority, _ = q.meet(ctx)
+	q.ctx = ctx
+	_, tenant, priority, _ = q.meet()
 	return tenant, priority
 }
 

@@ -44,9 +44,9 @@ import (
 // function of a call by name was removed before the call had a slot or waited for one. Such a call
 // is not counted; the caller of invoke looks the name up again.
 func (to target) invoke(ctx context.Context, t task) (reusable bool, err error) {
-	var q caller
+	q := caller{ctx: ctx}
 	var near *worker
-	p, reusable, err := to.start(ctx, &q, t, &near)
+	p, reusable, err := to.start(&q, t, &near)
 	if p.worker != nil {
 		return p.await(&q)
 	}
@@ -63,12 +63,12 @@ type pending struct {
 // worker of its last call. start returns before the wait, so that few stack frames lie between the wait and the
 // caller's code. Each such frame would cost time: a processor predicts returns from its record of recent calls, but
 // when a goroutine wakes, that record is another goroutine's, and the return from each frame is mispredicted.
-func (to target) start(ctx context.Context, q *caller, t task, near **worker) (p pending, reusable bool, err error) {
+func (to target) start(q *caller, t task, near **worker) (p pending, reusable bool, err error) {
 	fn := to.fn
-	if ctx == nil {
+	if q.ctx == nil {
 		return pending{}, true, to.turnAway(nil, refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
-	parent, tenant, priority, ended := q.meet(ctx) // before Entered.Add: a method of ctx may call Goexit
+	parent, tenant, priority, ended := q.meet() // before Entered.Add: a method of ctx may call Goexit
 	if q.from != nil && q.from.resolved != nil {
 		*q.from.resolved = to.resolution()
 	}

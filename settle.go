@@ -120,9 +120,8 @@ func (c *callContext) tell(v *verdict, by settler) {
 			job.recorded(c.id, c.fn.who.version, time.Duration(v.at-c.start))
 		}
 		if c.extra.trace != nil {
-			e := &Execution{}
-			c.fill(e, v)
-			defer c.endTrace(e)
+			e := c.record(v)
+			defer c.endTrace(&e)
 		}
 	}
 	for _, m := range c.fn.meters {
@@ -146,7 +145,10 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 		w.dead = true
 	}
 	w.abandoned = by == byCaller || by == byWatchdog
-	w.answer, w.idleSince = v.err, v.at
+	w.idleSince = v.at
+	if v.err != nil { // nearly never, and takeAnswer clears it
+		w.answer = v.err
+	}
 	fn := c.fn
 	if w.abandoned {
 		w.parent.forget()     // this worker takes no more calls, but a runaway may keep it in memory for long
@@ -187,10 +189,11 @@ func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router
 	d.answer.late(err)
 }
 
-// fill writes the call's record to e, which must be zero. Call it before release, which clears
-// fields that fill reads. fill has a parameter e and no result, because a meter takes the record
-// by value, and one more copy of it would take noticeable time.
-func (c *callContext) fill(e *Execution, v *verdict) {
+// record returns the call's record. Call it before release, which clears what record reads. It
+// does not fill in a record by a pointer, although that would save a copy: each pointer that is
+// written so passes the garbage collector's write barrier, which costs more than the copy,
+// because the compiler can't know that the record is on the stack.
+func (c *callContext) record(v *verdict) (e Execution) {
 	fn, who := c.fn, c.who
 	e.ID, e.Function, e.Version, e.Tenant, e.Labels, e.Attempt = c.id, who.name, who.version, c.tenant, who.labels, 1
 	e.Outcome, e.Err, e.Start, e.Duration = v.outcome, v.err, fn.router.clock.time(c.start), time.Duration(v.at-c.start)
@@ -204,21 +207,19 @@ func (c *callContext) fill(e *Execution, v *verdict) {
 	if fn.stream {
 		e.measure(c.task)
 	}
+	return e
 }
 
 // recordTo calls one meter, and recovers its panic. It makes the record anew for
 // each meter, because that costs less than copying the record through one more call.
 func (c *callContext) recordTo(m Meter, v *verdict) {
 	defer c.fn.router.guardCall("meter", c)
-	var e Execution
-	c.fill(&e, v)
-	m.Record((*recordContext)(c), e)
+	m.Record((*recordContext)(c), c.record(v))
 }
 
 // tellGates calls Done, with the record, of each gate that admitted the call.
 func (c *callContext) tellGates(v *verdict) {
-	var e Execution
-	c.fill(&e, v)
+	e := c.record(v)
 	c.fn.gatesDone(c, &e)
 }
 
@@ -234,7 +235,7 @@ func (c *callContext) captureInput(v *verdict, by settler) {
 	if c.fn.rawIn {
 		in.ContentType = octets
 	}
-	c.fill(&in.Execution, v)
+	in.Execution = c.record(v)
 	c.task.input(&in)
 	c.captureTo(c.fn.capture.to, &in)
 }

@@ -174,8 +174,8 @@ func (s *streamWriter) awaitSender(ctx context.Context, idle <-chan struct{}) er
 		return nil
 	default:
 	}
-	var q caller
-	_, _, _, ended := q.meet(ctx)
+	q := caller{ctx: ctx}
+	_, _, _, ended := q.meet()
 	if ended == nil {
 		ended = q.limits(s.clock)
 	}
