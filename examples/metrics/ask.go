@@ -20,18 +20,18 @@ import (
 	"github.com/inproc/faas/observe/faasprom"
 )
 
-// panel is a panel of the dashboard, with the queries of its lines.
+// panel is a panel of the dashboard, with its queries.
 type panel struct {
 	Title   string `json:"title"`
 	Targets []struct {
 		Expr string `json:"expr"`
 	} `json:"targets"`
-	Panels []panel `json:"panels"` // of a row
+	Panels []panel `json:"panels"` // the panels inside, if this is a row
 }
 
 // panels returns the panels of the dashboard that have queries.
 func panels() (all []panel, err error) {
-	var dashboard panel // it has panels, too
+	var dashboard panel // the dashboard has the field panels too
 	if err := json.Unmarshal([]byte(faasprom.Dashboard()), &dashboard); err != nil {
 		return nil, err
 	}
@@ -44,18 +44,18 @@ func panels() (all []panel, err error) {
 	return all, nil
 }
 
-// filled returns a query as Grafana would ask it: over ten seconds, of all functions.
+// filled returns a query with Grafana's variables replaced: over ten seconds, for all functions.
 func filled(expr string) string {
 	return strings.NewReplacer("$__rate_interval", "10s", "$function", ".*").Replace(expr)
 }
 
-// sample is one row of an answer.
+// sample is one row of a query's answer.
 type sample struct {
 	labels map[string]string
 	value  float64
 }
 
-// ask waits until each query of the dashboard has an answer, and prints all of them.
+// ask waits until each query of the dashboard has an answer, and prints all of the answers.
 func ask(ctx context.Context, out io.Writer, server *server, patience time.Duration) error {
 	all, err := panels()
 	if err != nil {
@@ -76,7 +76,7 @@ func ask(ctx context.Context, out io.Writer, server *server, patience time.Durat
 	}
 }
 
-// answers asks all queries, and returns the answers by query and the queries without one.
+// answers runs all queries. It returns the answers by query, and the queries without an answer.
 func (s *server) answers(ctx context.Context, all []panel) (answers map[string][]sample, missing []string, err error) {
 	answers = map[string][]sample{}
 	for _, p := range all {
@@ -94,8 +94,7 @@ func (s *server) answers(ctx context.Context, all []panel) (answers map[string][
 	return answers, missing, nil
 }
 
-// query asks one query. It leaves out values that are no number, such as a quantile of
-// nothing.
+// query runs one query. It leaves out values that are not a number, such as a quantile of no values.
 func (s *server) query(ctx context.Context, expr string) ([]sample, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v1/query?query="+url.QueryEscape(expr), nil)
 	if err != nil {
@@ -111,7 +110,7 @@ func (s *server) query(ctx context.Context, expr string) ([]sample, error) {
 		Data  struct {
 			Result []struct {
 				Metric map[string]string `json:"metric"`
-				Value  [2]any            `json:"value"` // the time, and the value as a text
+				Value  [2]any            `json:"value"` // the time, and the value as text
 			} `json:"result"`
 		} `json:"data"`
 	}

@@ -12,18 +12,17 @@ import (
 	"github.com/inproc/faas/observe"
 )
 
-// The queries of compare: of all calls since the start, by function.
+// These are the queries of compare: over all calls since the start, for one function.
 const (
 	nativeRun  = `faas_call_run_seconds{function=%q}`
 	classicRun = `faas_call_run_seconds_bucket{function=%q}`
 	quantile99 = `histogram_quantile(0.99, %s)`
 )
 
-// compare prints what Prometheus says is the 99th percentile of the run of each function
-// beside what the recorder says. It fails if they are further apart than 5 % and the width
-// of a bucket of what Prometheus keeps.
+// compare prints the 99th percentile of the run of each function, from Prometheus and from the recorder. It returns
+// an error if they differ by more than 5 % and the width of Prometheus's bucket.
 func compare(ctx context.Context, out io.Writer, s *server, rec *observe.Recorder) error {
-	time.Sleep(3 * time.Second) // until Prometheus has seen the last call
+	time.Sleep(3 * time.Second) // until Prometheus has scraped the last call
 	fmt.Fprintln(out, "\nThe 99th percentile of the run, in ms")
 	t := table.New("function", "recorder", "Prometheus", "bucket")
 	var far error
@@ -47,8 +46,8 @@ func compare(ctx context.Context, out io.Writer, s *server, rec *observe.Recorde
 
 func milliseconds(seconds float64) string { return fmt.Sprintf("%.4f", 1000*seconds) }
 
-// p99 asks for the quantile of a function: of native buckets if there are any, and else of
-// classic ones. It also returns the width of the bucket that the answer is in.
+// p99 queries the 99th percentile of a function, from native buckets if there are any and otherwise from classic
+// ones. It also returns the width of the bucket that contains it.
 func (s *server) p99(ctx context.Context, function string) (value, bucket float64, err error) {
 	answer, err := s.query(ctx, fmt.Sprintf(quantile99, fmt.Sprintf(nativeRun, function)))
 	if err == nil && len(answer) == 1 {

@@ -1,15 +1,14 @@
-// Metrics shows what the functions of a process do to Prometheus, and what its dashboard
-// answers. It hosts a few functions under traffic, has a Prometheus of its own scrape
-// them, runs each query of the dashboard and prints the answers as tables. Then it compares
-// the quantiles that Prometheus computes with those of the recorder.
+// Metrics shows the functions of a process in Prometheus, and the answers of the dashboard's queries. It hosts a
+// few functions under traffic, starts a Prometheus that scrapes them, runs each query of the dashboard and prints
+// the answers as tables. Then it compares the quantiles that Prometheus computes with those of the recorder.
 //
 //	go run ./examples/metrics            with classic histograms
-//	go run ./examples/metrics -native    with native ones
+//	go run ./examples/metrics -native    with native histograms
 //	go run ./examples/metrics -trace     only prints the spans of a call and of its job as a tree
 //	go run ./examples/metrics -addr 127.0.0.1:9100    only serves /metrics, until Ctrl-C
 //
-// It needs the program prometheus, 2.40 or later (on Debian: apt install prometheus). If
-// a query has no answer after a minute, it fails.
+// It needs the program prometheus, 2.40 or later (on Debian: apt install prometheus). If a query has no answer
+// after a minute, it fails.
 package main
 
 import (
@@ -40,7 +39,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "metrics:", err)
-		os.Exit(1) //nolint:gocritic // the process ends, and what is deferred with it
+		os.Exit(1) //nolint:gocritic // the deferred stop need not run, because the process ends
 	}
 }
 
@@ -81,12 +80,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		if err := ask(ctx, out, server, *patience); err != nil {
 			return err
 		}
-		h.quiet() // so that both look at the same calls
+		h.quiet() // so that the recorder and Prometheus have the same calls
 		return compare(ctx, out, server, h.recorder)
 	})
 }
 
-// host is a router whose functions are seen.
+// host is a router with a recorder and a handler for its metrics.
 type host struct {
 	*faas.Router
 	recorder *observe.Recorder
@@ -116,8 +115,8 @@ func newHost() (*host, error) {
 	return h, nil
 }
 
-// sampled names one call of a hundred by its ID, where a host with tracing would name the
-// call's trace.
+// sampled returns the ID of about one call in a hundred. A host with tracing would return the ID of the call's
+// trace.
 func sampled(ctx context.Context) string {
 	inv, ok := faas.FromContext(ctx)
 	if !ok || inv.ID[15] > 2 {
@@ -126,7 +125,7 @@ func sampled(ctx context.Context) string {
 	return inv.ID.String()
 }
 
-// serve serves /metrics while do runs.
+// serve serves /metrics on a goroutine of its own while do runs.
 func (h *host) serve(ctx context.Context, addr string, do func(at string) error) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 	"syscall"
 )
 
-// server is a Prometheus that runs as a process of its own, in a directory of its own.
+// server is a running Prometheus process with its own directory.
 type server struct {
 	url string
 	dir string
 	cmd *exec.Cmd
 }
 
-// start has the program scrape the target once a second. It waits for nothing: queries fail
-// until the program is ready.
+// start starts Prometheus, which scrapes the target once a second. It does not wait until Prometheus is ready;
+// queries fail before that.
 func start(ctx context.Context, program, target string, native bool) (*server, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -49,7 +49,7 @@ func start(ctx context.Context, program, target string, native bool) (*server, e
 	return &server{"http://" + addr, dir, cmd}, nil
 }
 
-// freeAddress returns an address that nothing listens on at the moment.
+// freeAddress returns an address with a port that is free at the moment.
 func freeAddress(ctx context.Context) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

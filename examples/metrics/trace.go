@@ -20,10 +20,10 @@ import (
 	"github.com/inproc/faas/observe/faasotel"
 )
 
-// story makes one call, which makes another, which sends a job, which fails at first. It
-// prints the spans of all of them as a tree.
+// story makes one call, which makes another call, which sends a job. The job fails at first. story prints all of
+// their spans as a tree.
 func story(ctx context.Context, out io.Writer) error {
-	kept := tracetest.NewInMemoryExporter() // here a service has that of its tracing system
+	kept := tracetest.NewInMemoryExporter() // a service uses the exporter of its tracing system
 	tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(kept), sdktrace.WithIDGenerator(faasotel.IDGenerator()))
 	defer func() { _ = tp.Shutdown(context.WithoutCancel(ctx)) }()
 	tracing := faasotel.Tracing(tp, sdktrace.ParentBased(sdktrace.AlwaysSample()))
@@ -44,8 +44,7 @@ func story(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// registerShop registers order, which calls charge, which sends notify. The first delivery of
-// notify fails.
+// registerShop registers order, which calls charge, which sends notify. The first delivery of notify fails.
 func registerShop(r *faas.Router) *faas.Function[string, *faas.Job[string]] {
 	var tries atomic.Int32
 	notify := faas.Register(r, "notify", func(_ context.Context, who string) (string, error) {
@@ -58,7 +57,7 @@ func registerShop(r *faas.Router) *faas.Function[string, *faas.Job[string]] {
 	return faas.Register(r, "order", charge.Invoke)
 }
 
-// printTree prints spans below their parents, and below what they are linked to.
+// printTree prints each span below its parent, or below the span that it links to.
 func printTree(out io.Writer, spans tracetest.SpanStubs) {
 	slices.SortStableFunc(spans, func(a, b tracetest.SpanStub) int { return cmp.Compare(a.StartTime.UnixNano(), b.StartTime.UnixNano()) })
 	below := map[trace.SpanID]tracetest.SpanStubs{}

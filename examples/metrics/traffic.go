@@ -11,7 +11,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// register registers functions in which all that a dashboard shows happens.
+// register registers functions whose calls fill every panel of the dashboard.
 func (h *host) register() {
 	faas.RegisterInit(h.Router, "resize", func(context.Context) (faas.Handler[int, int], func(context.Context) error, error) {
 		time.Sleep(20 * time.Millisecond)
@@ -25,8 +25,7 @@ func (h *host) register() {
 	}, faas.WithConcurrency(1), faas.WithQueue(1))
 }
 
-// resize computes for some milliseconds. Of 50 calls one panics, and takes its instance
-// with it: so there are cold starts.
+// resize takes some milliseconds. One call in 50 panics, which ends its instance, so that there are cold starts.
 func resize(_ context.Context, n int) (int, error) {
 	time.Sleep(time.Duration(5e6 * rand.ExpFloat64()))
 	if n%50 == 0 {
@@ -35,8 +34,8 @@ func resize(_ context.Context, n int) (int, error) {
 	return n, nil
 }
 
-// partner calls a service that fails now and then, and that now and then does not answer:
-// then the handler outlives its call.
+// partner calls a service that sometimes fails and sometimes does not answer. In the second case the handler
+// outlives its call.
 func partner(_ context.Context, n int) (int, error) {
 	switch n % 20 {
 	case 0:
@@ -47,7 +46,7 @@ func partner(_ context.Context, n int) (int, error) {
 	return n, nil
 }
 
-// play has callers of three tenants call until quiet is called, or ctx ends.
+// play starts callers for three tenants. They call until quiet is called, or ctx ends.
 func (h *host) play(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	var callers sync.WaitGroup
@@ -59,7 +58,7 @@ func (h *host) play(ctx context.Context) {
 	h.quiet = func() { stop(); callers.Wait() }
 }
 
-// call calls all functions in turn. What the calls answer is for the recorder to see.
+// call calls all functions in turn. It ignores the results, because the recorder counts them.
 func (h *host) call(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		_, _ = h.Invoke(ctx, "resize", []byte(number(n)))

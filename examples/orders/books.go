@@ -10,8 +10,8 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-// books is what the shop has done, in SQLite: the payments, what was taken from stock and
-// the mails, each with the order's ID as its key.
+// books is an SQLite database with the steps that the shop has done: payments, stock and mails. The key of a row is
+// the step and the order's ID.
 type books struct{ *sql.DB }
 
 func openBooks(dir string) (*books, error) {
@@ -30,8 +30,8 @@ func openBooks(dir string) (*books, error) {
 	return &books{db}, nil
 }
 
-// note writes a step of an order down. A job may run again after a crash between this
-// write and its settlement: then the row is there, and only the count of runs changes.
+// note writes down that a step of an order is done. After a crash between this write and the end of the job, the
+// job runs again: then the row exists, and only its count of runs changes.
 func (b *books) note(ctx context.Context, step string, o order) error {
 	_, err := b.ExecContext(ctx, `INSERT INTO done VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET runs = runs + 1`, step, o.ID, o.Item, o.Cents)
 	return err

@@ -1,12 +1,11 @@
-// Command orders takes orders by HTTP and charges each of them once, whenever it is killed.
-// Start it, order something, kill -9 it at any moment and start it again:
+// Command orders takes orders by HTTP and charges each of them once, even if it is killed at any moment. Start it,
+// order something, kill -9 it and start it again:
 //
 //	go run ./examples/orders -dir /tmp/orders
 //	curl -d '{"id": "o-1", "item": "lamp", "cents": 4900}' localhost:9001/orders
 //	curl localhost:9001/orders/o-1
 //
-// An order that was answered with 202 is in the queue, which is a directory: what becomes
-// of it survives the process.
+// An order that was answered with 202 is in the queue. The queue is a directory, so the order survives the process.
 package main
 
 import (
@@ -92,7 +91,7 @@ type order struct {
 	Cents int64  `json:"cents"`
 }
 
-// shop is the functions of an order: fulfill sends a job for each step.
+// shop has the functions of an order: fulfill sends a job for each step.
 type shop struct {
 	books               *books
 	fulfill             *faas.Function[order, struct{}]
@@ -112,8 +111,8 @@ func newShop(r *faas.Router, b *books) *shop {
 	return s
 }
 
-// send sends the steps of an order. It may run more than once, as any job: the unique key
-// has each step sent once.
+// send sends the steps of an order. Like any job it may run more than once. The unique key makes sure that each
+// step is sent only once.
 func (s *shop) send(ctx context.Context, o order) (struct{}, error) {
 	for _, step := range []*faas.Function[order, struct{}]{s.charge, s.stock, s.mail} {
 		if _, err := step.Send(ctx, o, faas.WithUnique(o.ID, keyWindow)); err != nil {
@@ -123,10 +122,10 @@ func (s *shop) send(ctx context.Context, o order) (struct{}, error) {
 	return struct{}{}, nil
 }
 
-// keyWindow is for how long a second order of the same ID is the first one.
+// keyWindow is how long a second order with the same ID counts as the first one.
 const keyWindow = 24 * time.Hour
 
-// take accepts an order: it answers when the queue has it on disk.
+// take accepts an order. It answers after the queue has written the order to disk.
 func (s *shop) take(w http.ResponseWriter, req *http.Request) {
 	var o order
 	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 1<<16)).Decode(&o); err != nil || o.ID == "" {
@@ -140,7 +139,7 @@ func (s *shop) take(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// show tells which steps of an order are done.
+// show answers with the steps of an order that are done.
 func (s *shop) show(w http.ResponseWriter, req *http.Request) {
 	done, err := s.books.done(req.Context(), req.PathValue("id"))
 	if err != nil {
@@ -148,5 +147,5 @@ func (s *shop) show(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(done) // the client has gone
+	_ = json.NewEncoder(w).Encode(done) // fails only if the client has disconnected
 }

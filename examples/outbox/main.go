@@ -1,14 +1,14 @@
-// Command outbox takes orders by HTTP, writes them into PostgreSQL and sends a mail for each, after
-// the order's transaction has committed and never without it. Start a server and the program,
-// order something, kill -9 the program at any moment and start it again:
+// Command outbox takes orders by HTTP, writes them into PostgreSQL and sends a mail for each: after the order's
+// transaction has committed, and never without it. Start a server and the program, order something, kill -9 the
+// program at any moment and start it again:
 //
 //	mkdir /tmp/outbox && bash trigger/faaspg/postgres.sh /tmp/outbox    # in another terminal; until Ctrl-D
 //	go run ./examples/outbox -db 'host=/tmp/outbox user=faas dbname=postgres'
 //	curl -d '{"id": "o-1", "item": "lamp", "cents": 4900}' localhost:9002/orders
 //	curl localhost:9002/orders/o-1
 //
-// The queue of jobs is in memory. What survives is the row in the outbox, which goes only when the
-// mail was sent.
+// The queue of jobs is in memory. The row in the outbox survives the process. It is deleted only after the mail was
+// sent.
 package main
 
 import (
@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return host(ctx, *addr, *db, stdout)
 }
 
-// host serves the shop, and relays its mails, until ctx ends.
+// host serves the shop, and relays the mails of the outbox, until ctx ends.
 func host(ctx context.Context, addr, db string, stdout io.Writer) error {
 	pool, err := pgxpool.New(ctx, db)
 	if err != nil {
@@ -82,7 +82,7 @@ CREATE TABLE IF NOT EXISTS mails (order_id text PRIMARY KEY, sent timestamptz NO
 	return err
 }
 
-// shutdown lets mails that are being sent be sent. What is not stays in the outbox.
+// shutdown waits until the mails that are being sent are sent. The other mails stay in the outbox.
 func shutdown(router *faas.Router) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -34,15 +34,15 @@ func newShop(r *faas.Router, pool *pgxpool.Pool) *shop {
 	return s
 }
 
-// send stands for a mail server: it writes down that the mail was sent. It may run again after a crash,
-// as any job: then the row is there, as a mail server that is given the order's ID knows the mail.
+// send stands for a mail server: it writes down that the mail was sent. Like any job it may run again after a
+// crash. Then the row exists, as a real mail server would recognize the mail by the order's ID.
 func (s *shop) send(ctx context.Context, o order) (struct{}, error) {
 	_, err := s.pool.Exec(ctx, `INSERT INTO mails (order_id) VALUES ($1) ON CONFLICT (order_id) DO UPDATE SET runs = mails.runs + 1`, o.ID)
 	return struct{}{}, err
 }
 
-// take writes an order and its mail in one transaction. The mail is written first, to show that it
-// goes with the order: the database refuses an ID that is taken, and an order for nothing.
+// take writes an order and its mail in one transaction. The mail is written first, to show that it is undone with
+// the order: the database refuses an ID that exists already, and an order for 0 cents or less.
 func (s *shop) take(w http.ResponseWriter, req *http.Request) {
 	var o order
 	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, 1<<16)).Decode(&o); err != nil || o.ID == "" {
@@ -67,7 +67,7 @@ func (s *shop) take(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// show tells an order, and whether its mail was sent.
+// show answers with an order, and whether its mail was sent.
 func (s *shop) show(w http.ResponseWriter, req *http.Request) {
 	var shown struct {
 		order

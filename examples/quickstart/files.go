@@ -16,7 +16,7 @@ import (
 // file is one file that a function is called with.
 type file struct {
 	path  string
-	name  string // the path below the base, for people to read
+	name  string // the path below the base, for output
 	image bool
 }
 
@@ -25,8 +25,8 @@ type fileSet struct {
 	images, texts, skipped int
 }
 
-// goTestdata returns the Go installation's sources and, below them, the directories of photographs and documents. Some of
-// those are broken on purpose.
+// goTestdata returns the Go installation's source directory, and the directories of photographs and documents in
+// it. Some of the files there are broken on purpose.
 func goTestdata() (base string, dirs []string, err error) {
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -45,8 +45,8 @@ func goTestdata() (base string, dirs []string, err error) {
 	return base, dirs, nil
 }
 
-// collect looks at every file below dirs, which are below base. It reads their beginnings only: whole files are read when
-// they are due.
+// collect finds the images and texts below dirs, which are below base. It reads only the beginning of each file. A
+// whole file is read when a function is called with it.
 func collect(base string, dirs []string) (fileSet, error) {
 	var set fileSet
 	for _, dir := range dirs {
@@ -54,7 +54,7 @@ func collect(base string, dirs []string) (fileSet, error) {
 			switch {
 			case err != nil && path == dir:
 				return err
-			case err != nil: // a directory that can't be read counts as one file that can't
+			case err != nil: // a directory that can't be read counts as one skipped file
 				set.skipped++
 				return fs.SkipDir
 			case d.IsDir() && path != dir && strings.HasPrefix(d.Name(), "."):
@@ -97,7 +97,7 @@ func (s *fileSet) add(base, path string, d fs.DirEntry) {
 	s.files = append(s.files, f)
 }
 
-// sniff tells a file's kind by its first bytes; names can lie.
+// sniff returns a file's kind by its first bytes, because the name may be wrong.
 func sniff(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -119,7 +119,7 @@ func sniff(path string) string {
 	return "other"
 }
 
-// isUTF8 forgives a last character that the end of head cut in two.
+// isUTF8 accepts a head that ends inside of a character.
 func isUTF8(head []byte) bool {
 	for cut := range min(utf8.UTFMax, len(head)) {
 		if utf8.Valid(head[:len(head)-cut]) {

@@ -10,14 +10,14 @@ import (
 	"github.com/inproc/faas/examples/thumbs"
 )
 
-// functions are the two functions of this program. A hosted function's Invoke has the type of the handler behind it, so
-// the same struct holds either: this program compares them.
+// functions are the two functions of this program. A hosted function's Invoke has the type of its handler, so this
+// struct can have either of them: the program compares both.
 type functions struct {
 	thumbnail func(context.Context, thumbs.Picture) (thumbs.Thumbnail, error)
 	words     func(context.Context, document) (summary, error)
 }
 
-// call reads one file and hands it to the function for its kind.
+// call reads one file and calls the function for its kind.
 func (fns functions) call(ctx context.Context, f file, res *results) {
 	data, err := os.ReadFile(f.path)
 	if err != nil {
@@ -51,7 +51,7 @@ const topWords = 3
 func countWords(ctx context.Context, in document) (summary, error) {
 	s := summary{Lines: strings.Count(in.Text, "\n")}
 	if in.Text != "" && !strings.HasSuffix(in.Text, "\n") {
-		s.Lines++ // the last line need not end
+		s.Lines++ // the last line may have no line end
 	}
 	seen := make(map[string]int)
 	for word := range strings.FieldsFuncSeq(in.Text, func(r rune) bool { return !unicode.IsLetter(r) }) {
@@ -73,7 +73,7 @@ func mostFrequent(seen map[string]int) []count {
 		if a.N != b.N {
 			return b.N - a.N
 		}
-		return strings.Compare(a.Word, b.Word) // equals in a fixed order, so that every run says the same
+		return strings.Compare(a.Word, b.Word) // a fixed order for equal counts, so that every run prints the same
 	})
 	return all[:min(topWords, len(all))]
 }

@@ -14,14 +14,15 @@ import (
 	"github.com/inproc/faas/examples/thumbs"
 )
 
-// callersPerWorker is how many callers there are for each slot.
+// callersPerWorker is how many goroutines call for each slot.
 const callersPerWorker = 4
 
 // drainTimeout is how long calls in flight may take after Ctrl-C.
 const drainTimeout = 15 * time.Second
 
-// runHosted calls the hosted functions from more goroutines than there are slots, so that calls wait, as they do on a
-// busy service, and returns how long it took. When ctx ends, it stops asking, and has the router finish what has begun.
+// runHosted calls the hosted functions from more goroutines than there are slots, so that calls wait, as on a busy
+// service. It returns how long all calls took. When ctx ends, it makes no further calls, and the router finishes
+// those that have begun.
 func runHosted(ctx context.Context, router *faas.Router, fns functions, files []file, cfg config, res *results, bar *progressbar.ProgressBar) (time.Duration, error) {
 	start := time.Now()
 	callers := new(errgroup.Group)
@@ -36,7 +37,7 @@ func runHosted(ctx context.Context, router *faas.Router, fns functions, files []
 		})
 	}
 	if ctx.Err() == nil {
-		_ = callers.Wait() // an error of the progress bar's terminal does not matter
+		_ = callers.Wait() // only the progress bar can fail, which does not matter
 	}
 
 	drain, cancel := context.WithTimeout(calls, drainTimeout)
@@ -53,9 +54,9 @@ type timing struct {
 	took   time.Duration
 }
 
-// runAlone calls the plain functions one after the other, without the host: what a loop would take. It goes through the
-// files for an eighth of the rounds, and at least once, so that the comparison doesn't take longer than the thing.
-// It runs after the hosted calls, so that what is then warm (files, caches) is to the loop's advantage.
+// runAlone calls the plain functions one after the other, without the host, as a loop would. It makes an eighth of
+// the rounds, and at least one, so that the comparison does not take too long. It runs after the hosted calls, so
+// files and caches are warm, which is an advantage for the loop.
 func runAlone(ctx context.Context, files []file, rounds int, stderr io.Writer) timing {
 	t := timing{rounds: (rounds + 7) / 8}
 	bar := progress(stderr, t.rounds*len(files), "one at a time")
@@ -74,8 +75,8 @@ func runAlone(ctx context.Context, files []file, rounds int, stderr io.Writer) t
 	return t
 }
 
-// measureHosting is what a call costs beside what its function does: that of a function that does nothing, hosted and
-// metered as the others are, but for what waiting costs.
+// measureHosting returns the cost of hosting a call: the time of a call to a function that does nothing. That
+// function is hosted and metered as the others are. The result leaves out the cost of waiting.
 func measureHosting(ctx context.Context) time.Duration {
 	const calls = 20_000
 	router := faas.New(faas.WithMeter(newRecorder()))
@@ -84,12 +85,12 @@ func measureHosting(ctx context.Context) time.Duration {
 	start := time.Now()
 	n := 0
 	for ; n < calls && ctx.Err() == nil; n++ {
-		_, _ = nothing.Invoke(ctx, struct{}{}) // it can't fail
+		_, _ = nothing.Invoke(ctx, struct{}{}) // can't fail
 	}
 	return time.Since(start) / time.Duration(max(n, 1))
 }
 
-// progress draws a bar on a terminal, and nothing anywhere else: a log has no use for it.
+// progress draws a bar if w is a terminal. Otherwise, for example in a log, it draws nothing.
 func progress(w io.Writer, n int, what string) *progressbar.ProgressBar {
 	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		w = io.Discard
@@ -103,7 +104,7 @@ func progress(w io.Writer, n int, what string) *progressbar.ProgressBar {
 	)
 }
 
-// finish takes the bar off the screen, also where it has not reached its end.
+// finish removes the bar from the screen, also if it has not reached its end.
 func finish(bar *progressbar.ProgressBar) {
 	_ = bar.Exit()
 	_ = bar.Clear()

@@ -3,8 +3,9 @@
 //
 //	go run ./examples/quickstart [-rounds n] [-workers n] [-out directory] [directory]
 //
-// It ends with what a serverless platform would tell: how each call ended, how long it waited and ran, and what is billed;
-// and with what hosting costs per call. Ctrl-C ends it early: what has begun is finished and counted.
+// At the end it prints what a serverless platform would report: how each call ended, how long it waited and ran,
+// and what is billed. It also prints what hosting costs for each call. Ctrl-C ends it early: the calls that have
+// begun are finished and counted.
 package main
 
 import (
@@ -29,8 +30,8 @@ func main() {
 	defer stop()
 	context.AfterFunc(ctx, stop) // from then on a second Ctrl-C ends the program at once
 
-	// Small functions leave much garbage and keep next to nothing, so that Go's default collects hundreds of times a second
-	// here. A loop leaves that to its idle cores; a host that uses them all would be held up by it.
+	// Small functions make much garbage and keep almost no memory, so Go's default would collect hundreds of times
+	// a second here. In a loop, idle cores do that work. A host that uses all cores would be slowed down by it.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
@@ -40,9 +41,9 @@ func main() {
 	}
 }
 
-// config is what the command line says.
+// config has the values of the command line.
 type config struct {
-	rounds  int    // how often the set of files is gone through
+	rounds  int    // how often each file is used
 	workers int    // how many calls run at once
 	out     string // where thumbnails are written; nowhere if empty
 	base    string // the directory that names of files are relative to
@@ -90,7 +91,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fmt.Fprintf(stdout, "%s and %s (%s skipped), %s: %s, at most %d at once\n\n", plural(set.images, "image"),
 		plural(set.texts, "text"), plural(set.skipped, "other file"), plural(cfg.rounds, "round"), plural(jobs, "call"), cfg.workers)
 
-	// The host: two functions that share as many slots as there are workers, and a meter that gets a record of each call.
+	// The host: two functions that share as many slots as there are workers, and a meter that gets a record of each
+	// call.
 	meter := newRecorder()
 	router := faas.New(faas.WithCapacity(cfg.workers), faas.WithQueue(callersPerWorker*cfg.workers), faas.WithMeter(meter))
 	defer router.Close()

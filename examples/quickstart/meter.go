@@ -16,14 +16,14 @@ import (
 	"github.com/inproc/faas/examples/internal/table"
 )
 
-// recorder is a faas.Meter: it gets one record of every call, and keeps what the table at the end needs. A histogram
-// keeps its size however many calls there are, which a list of durations would not.
+// recorder is a faas.Meter: it gets one record of every call, and stores what the table at the end needs. It uses a
+// histogram, because its size does not grow with the number of calls. A list of durations would grow.
 type recorder struct {
 	mu    sync.Mutex // records come from many goroutines
 	stats map[string]*stats
 }
 
-// stats is what is remembered of one function.
+// stats has the numbers of one function.
 type stats struct {
 	calls     int
 	outcomes  map[faas.Outcome]int
@@ -33,7 +33,7 @@ type stats struct {
 
 func newRecorder() *recorder { return &recorder{stats: make(map[string]*stats)} }
 
-// Record runs before the caller has its answer, so when a call has returned, it has been counted.
+// Record runs before the caller has its answer. So a call that has returned has been counted.
 func (r *recorder) Record(_ context.Context, e faas.Execution) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,7 +57,7 @@ func observe(h *hdrhistogram.Histogram, d time.Duration) {
 	_ = h.RecordValue(min(int64(d), h.HighestTrackableValue())) // an hour or more counts as an hour
 }
 
-// billed rounds as AWS Lambda does: each call up to the next millisecond.
+// billed rounds each call up to the next millisecond, as AWS Lambda does.
 func billed(d time.Duration) time.Duration {
 	whole := d.Truncate(time.Millisecond)
 	if whole < d {
@@ -90,7 +90,7 @@ func (r *recorder) print(w io.Writer) {
 	fmt.Fprintln(w, "(each call billed up to the next millisecond, as on AWS Lambda)")
 }
 
-// meanRun is how long calls ran.
+// meanRun returns the mean time that a call ran.
 func (r *recorder) meanRun() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,7 +103,7 @@ func (r *recorder) meanRun() time.Duration {
 	return time.Duration(sum / float64(max(calls, 1)))
 }
 
-// outcomes returns those that occurred, in the order in which they are declared.
+// outcomes returns the outcomes that occurred, in the order of their declaration.
 func (r *recorder) outcomes() []faas.Outcome {
 	seen := make(map[faas.Outcome]bool)
 	for _, s := range r.stats {

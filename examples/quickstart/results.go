@@ -16,7 +16,8 @@ import (
 	"github.com/inproc/faas/examples/thumbs"
 )
 
-// results are what the calls returned: one thumbnail or summary for each file, however often it was asked for.
+// results has what the calls returned: one thumbnail or summary for each file, even if the file was used several
+// times.
 type results struct {
 	mu         sync.Mutex
 	thumbnails map[string]thumbs.Thumbnail
@@ -53,7 +54,7 @@ func (r *results) summary(f file, s summary, err error) {
 	r.summaries[f.name] = s
 }
 
-// fail remembers why a file failed. A call that was refused says nothing about its file.
+// fail stores the error of a file. It only counts a refused call, because a refusal is not about the file.
 func (r *results) fail(f file, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +102,7 @@ func (s summary) String() string {
 	return strings.Join(top, ", ")
 }
 
-// write puts the thumbnails into a directory. They keep the names of their pictures, with another ending.
+// write writes the thumbnails into a directory. Each has the name of its picture with another ending.
 func (r *results) write(stdout io.Writer, dir string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +119,8 @@ func (r *results) write(stdout io.Writer, dir string) error {
 	return nil
 }
 
-// printSpeed says how long it took, and compares that with a plain loop, where both went all the way.
+// printSpeed prints how long the hosted calls took. If they and the plain loop were both completed, it compares
+// them.
 func printSpeed(w io.Writer, hosted time.Duration, alone timing, rounds int, interrupted bool) {
 	if interrupted {
 		fmt.Fprintf(w, "\nInterrupted after %s; what had begun was finished.\n", seconds(hosted))
@@ -135,12 +137,12 @@ func printSpeed(w io.Writer, hosted time.Duration, alone timing, rounds int, int
 		how = fmt.Sprintf("extrapolated from %d of the %d rounds, which took %s", alone.rounds, rounds, seconds(alone.took))
 	}
 	fmt.Fprintf(w, "One at a time:  %s in a plain loop (%s)\n", seconds(full), how)
-	if full >= hosted { // with one core, there is nothing to gain
+	if full >= hosted { // with one core the loop may be faster
 		fmt.Fprintf(w, "Speed-up:       %.1f\n", full.Seconds()/hosted.Seconds())
 	}
 }
 
-// printHosting says what a call costs beside what it does.
+// printHosting prints the cost of hosting a call, and compares it with the mean run.
 func printHosting(w io.Writer, each, run time.Duration) {
 	fmt.Fprintf(w, "Hosting costs:  %.2f µs a call that does nothing, %.3f %% of the mean run here\n",
 		float64(each)/float64(time.Microsecond), 100*float64(each)/float64(run))

@@ -1,10 +1,10 @@
-// Command release tries a new version of a function on a tenth of the calls, looks at what became of them, and goes on
-// or takes it back:
+// Command release gives a tenth of the calls to a new version of a function and looks at their results. Then it
+// gives the version more calls, or takes it back:
 //
 //	go run ./examples/release [-calls 400] [-broken]
 //
-// Callers call "price:live" all the time, and notice neither. With -broken the new version fails for every seventh item,
-// and is taken back after the first look.
+// Meanwhile callers call "price:live" without any change. With -broken the new version fails for every seventh
+// item, and is taken back after the first look.
 package main
 
 import (
@@ -57,10 +57,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return r.Shutdown(ctx)
 }
 
-// price is version 1.
+// price is version 1 of the function.
 func price(_ context.Context, item int) (int, error) { return 100 * item, nil }
 
-// newPrice makes version 2.
+// newPrice returns version 2 of the function.
 func newPrice(broken bool) faas.Handler[int, int] {
 	return func(_ context.Context, item int) (int, error) {
 		if broken && item%7 == 0 {
@@ -70,7 +70,7 @@ func newPrice(broken bool) faas.Handler[int, int] {
 	}
 }
 
-// publish has "price:live" stand for version 1, and returns what callers use.
+// publish points the alias "price:live" at version 1, and returns the function that callers use.
 func publish(r *faas.Router) (*faas.Function[int, int], error) {
 	if err := r.SetAlias("price", "live", faas.Weights{1: 100}, faas.WithActor("deploy")); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func publish(r *faas.Router) (*faas.Function[int, int], error) {
 	return faas.Lookup[int, int](r, "price:live")
 }
 
-// release gives version 2 more and more of the calls, as long as no more than one in a hundred of them fails.
+// release gives version 2 a growing part of the calls, as long as at most one in a hundred of them fails.
 func release(ctx context.Context, r *faas.Router, live *faas.Function[int, int], w *watch, calls int, out io.Writer) error {
 	for _, percent := range []int{10, 50, 100} {
 		if err := r.SetAlias("price", "live", faas.Weights{1: 100 - percent, 2: percent}, faas.WithActor("deploy")); err != nil {
@@ -86,7 +86,7 @@ func release(ctx context.Context, r *faas.Router, live *faas.Function[int, int],
 		}
 		w.forget()
 		for item := range calls {
-			_, _ = live.Invoke(ctx, item) // what fails is in the records
+			_, _ = live.Invoke(ctx, item) // errors are counted by the meter
 		}
 		fmt.Fprintf(out, "\n%d %% of the calls to version 2:\n\n", percent)
 		if err := w.print(out); err != nil {
@@ -104,7 +104,7 @@ func release(ctx context.Context, r *faas.Router, live *faas.Function[int, int],
 	return r.Remove("price:1")
 }
 
-// history prints each move of the alias with its author.
+// history prints each change of the alias with its author.
 func history(r *faas.Router, out io.Writer) error {
 	moves, err := r.Decisions("price")
 	if err != nil {
@@ -117,10 +117,10 @@ func history(r *faas.Router, out io.Writer) error {
 	return nil
 }
 
-// counts are what a version has done since the last look.
+// counts are the numbers of a version since the last look.
 type counts struct{ calls, failed int }
 
-// watch is a meter that counts by version.
+// watch is a meter that counts the calls of each version.
 type watch struct {
 	mu   sync.Mutex // guards seen
 	seen map[string]counts

@@ -1,10 +1,10 @@
-// Command scaling calls a function more and more often, then steadily, then not at all, and shows how many instances it has
-// meanwhile, and why:
+// Command scaling calls a function more and more often, then steadily, then not at all. It shows how many instances
+// the function has meanwhile, and why:
 //
 //	go run ./examples/scaling [-ramp 5s] [-hold 4s] [-rate 40] [-out scaling.svg]
 //
-// Decisions are printed as they are made; at the end there is a drawing of demand, capacity and queue. Ctrl-C ends it early,
-// with the drawing so far.
+// Each decision of the scaler is printed when it is made. At the end the program draws demand, capacity and queue.
+// Ctrl-C ends it early, with a drawing of the time so far.
 package main
 
 import (
@@ -36,7 +36,7 @@ func main() {
 
 type config struct {
 	ramp, hold time.Duration
-	rate       float64 // calls a second at its top
+	rate       float64 // the highest rate, in calls a second
 	out        string
 }
 
@@ -56,7 +56,7 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 	return c, nil
 }
 
-// What an instance takes to be ready, and a call.
+// An instance takes coldStart to be ready, and a call takes takes.
 const (
 	coldStart = 200 * time.Millisecond
 	takes     = 300 * time.Millisecond
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	r := faas.New(faas.WithDecisions(s.decided))
 	defer func() { _ = r.Close() }()
 	s.function, err = faas.TryRegisterInit(r, "work", s.init,
-		// Knative's minute is long to watch.
+		// The default window of a minute, as in Knative, is too long to watch.
 		faas.WithScaler(faas.ConcurrencyScaler{StableWindow: 6 * time.Second, ZeroGrace: 2 * time.Second}))
 	if err != nil {
 		return err
@@ -92,14 +92,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return s.draw(c.out)
 }
 
-// show is what is seen of the function.
+// show records what happens to the function.
 type show struct {
 	function *faas.Function[struct{}, struct{}]
 	began    time.Time
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	stdout    io.Writer
-	held      int // instances, those that are not ready among them
+	held      int // the number of instances, including those that are not ready
 	decisions []sim.Decision
 	timeline  []sim.Point
 }
@@ -120,7 +120,7 @@ func (s *show) hold(by int) {
 	s.held += by
 }
 
-// decided prints a decision as it falls.
+// decided prints a decision when it is made.
 func (s *show) decided(d faas.Decision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,7 @@ func (s *show) decided(d faas.Decision) {
 		at.Seconds(), d.From, d.To, d.Rule, d.Load.InFlight, d.Load.Queued, d.Load.Stable)
 }
 
-// call makes the calls.
+// call makes the calls, at the rate of the configuration.
 func (s *show) call(ctx context.Context, c config, calls *sync.WaitGroup) {
 	for at := time.Duration(0); at < c.ramp+c.hold && ctx.Err() == nil; {
 		calls.Go(func() {
@@ -149,14 +149,14 @@ func (s *show) call(ctx context.Context, c config, calls *sync.WaitGroup) {
 	}
 }
 
-// awaitZero waits until nothing is left.
+// awaitZero waits until the function has no instances.
 func (s *show) awaitZero(ctx context.Context) {
 	for i := s.function.Info(); i.Instances+i.Ready > 0 && ctx.Err() == nil; i = s.function.Info() {
 		sleepUntil(ctx, time.Now().Add(100*time.Millisecond))
 	}
 }
 
-// watch keeps the timeline.
+// watch records the timeline until ctx ends.
 func (s *show) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.look()

@@ -17,20 +17,20 @@ import (
 // host registers the functions.
 func host(r *faas.Router) {
 	faas.Register(r, "echo", echo)
-	for n := range 2 { // releases of it, between which an alias moves calls
+	for n := range 2 { // two versions, between which an alias can move calls
 		faas.Register(r, "echo", echo, faas.WithVersion(n+1))
 	}
-	faas.Register(r, "fail", fail, // as a job it is tried three times in a second, and then buried
+	faas.Register(r, "fail", fail, // as a job it is tried three times within a second, and then given up to bury
 		faas.WithRetry(faas.Retry{Max: 2, First: 300 * time.Millisecond}), faas.WithOnFailure(faas.ToFunction("bury")))
 	faas.Register(r, "bury", bury)
 	faas.Register(r, "panicky", panicky)
 	faas.Register(r, "slow", slow, faas.WithTimeout(time.Second), faas.WithConcurrency(2), faas.WithQueue(0))
 	faas.Register(r, "thumbnail", thumbs.Make, faas.WithTimeout(10*time.Second))
-	faas.RegisterStream(r, "countdown", countdown, faas.WithTimeout(2*time.Second)) // from more than 20 it breaks off
+	faas.RegisterStream(r, "countdown", countdown, faas.WithTimeout(2*time.Second)) // a countdown from more than 20 exceeds this
 	faas.Register(r, "page", page)
 }
 
-// echo answers its input, and tells the caller's log so.
+// echo returns its input, and writes a line to the log that the caller gets.
 func echo(ctx context.Context, in json.RawMessage) (json.RawMessage, error) {
 	slog.New(slog.NewTextHandler(faashttp.Logs(ctx), nil)).Info("echo", "bytes", len(in))
 	return in, nil
@@ -47,7 +47,7 @@ func bury(ctx context.Context, e faas.JobEnvelope) (struct{}, error) {
 
 func panicky(context.Context, json.RawMessage) (json.RawMessage, error) { panic("out of cheese") }
 
-// slow waits that many milliseconds, or until its context ends.
+// slow waits ms milliseconds, or until its context ends.
 func slow(ctx context.Context, ms int) (string, error) {
 	t := time.NewTimer(time.Duration(ms) * time.Millisecond)
 	defer t.Stop()
@@ -59,7 +59,7 @@ func slow(ctx context.Context, ms int) (string, error) {
 	}
 }
 
-// countdown answers piece by piece.
+// countdown answers with a stream of pieces.
 func countdown(ctx context.Context, in struct{ From int }, w io.Writer) error {
 	for i := in.From; i > 0; i-- {
 		if _, err := fmt.Fprintf(w, "%d\n", i); err != nil {
@@ -74,8 +74,8 @@ func countdown(ctx context.Context, in struct{ From int }, w io.Writer) error {
 	return nil
 }
 
-// request and response are as much of payload format 2.0 as page needs; the
-// types of github.com/aws/aws-lambda-go/events have it all.
+// request and response have those fields of payload format 2.0 that page needs. The types of
+// github.com/aws/aws-lambda-go/events have all of them.
 type (
 	request struct {
 		RawPath               string            `json:"rawPath"`
@@ -89,7 +89,7 @@ type (
 	}
 )
 
-// page is written for a function URL.
+// page is a handler for a function URL.
 func page(_ context.Context, in request) (response, error) {
 	return response{
 		StatusCode: 200,

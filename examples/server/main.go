@@ -1,9 +1,9 @@
 // Command server hosts functions that are called from outside: with curl, with AWS's SDKs and command line, and from a
-// browser. Start it, and try what README says:
+// browser. Start it, and try the commands of README:
 //
 //	go run ./examples/server [-addr 127.0.0.1:9000] [-hosts functions.example.com]
 //
-// SIGTERM or Ctrl-C drains: what is on its way is finished, and what became of each call has been printed by then.
+// SIGTERM or Ctrl-C drains: the calls that have begun are finished, and the result of each call is printed.
 package main
 
 import (
@@ -49,8 +49,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stdout, nil))
 	router := faas.New(
 		faas.WithLogger(log),
-		faas.WithContext(faashttp.Carry),     // handlers see the request, and write its log
-		faas.WithCarrier(faashttp.Carrier()), // also those of jobs
+		faas.WithContext(faashttp.Carry),     // handlers can read the request, and write its log
+		faas.WithCarrier(faashttp.Carrier()), // in the deliveries of jobs too
 		faas.WithMeter(faas.MeterFunc(func(_ context.Context, e faas.Execution) {
 			log.Info("call", "function", e.Function, "outcome", e.Outcome, "duration", e.Duration, "id", e.ID)
 		})),
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// routes mounts what calls functions beside what a service has anyway.
+// routes mounts the handlers that call functions beside a service's other routes.
 func routes(router *faas.Router, lambda *faashttp.Lambda) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {

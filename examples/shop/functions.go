@@ -12,13 +12,13 @@ import (
 	"github.com/inproc/faas/trigger/faascron"
 )
 
-// article is what price and search are asked for.
+// article is the input of price and search.
 type article struct {
 	SKU      int    `json:"sku"`
 	Currency string `json:"currency,omitempty"`
 }
 
-// order is what a customer buys. Number is beyond 2^53, where JavaScript has no integers.
+// order is the input of checkout and fraud. Number is greater than 2^53, beyond which JavaScript has no exact integers.
 type order struct {
 	Number int64  `json:"order"`
 	Cents  int    `json:"cents"`
@@ -26,8 +26,8 @@ type order struct {
 	Mail   string `json:"mail"`
 }
 
-// picture is what resize makes smaller. Token opens the shop's store of pictures, and is
-// redacted wherever an input is kept.
+// picture is the input of resize. Token gives access to the shop's store of pictures. It is redacted where an input is
+// stored.
 type picture struct {
 	Image  string `json:"image"`
 	Order  int64  `json:"order"`
@@ -36,19 +36,19 @@ type picture struct {
 	Token  string `json:"token"`
 }
 
-// report is what export writes.
+// report is the input of export.
 type report struct {
 	Day  string `json:"day"`
 	Rows int    `json:"rows"`
 }
 
-// letter is what mail sends.
+// letter is the input of mail.
 type letter struct {
 	To   string `json:"to"`
 	Text string `json:"text"`
 }
 
-// takes lasts as long as work of that mean does: no two pieces of work are equal.
+// takes waits for a random time with that mean, or until ctx ends.
 func takes(ctx context.Context, mean time.Duration) error {
 	timer := time.NewTimer(mean/2 + time.Duration(rand.ExpFloat64()*float64(mean)/2))
 	defer timer.Stop()
@@ -60,7 +60,7 @@ func takes(ctx context.Context, mean time.Duration) error {
 	}
 }
 
-// price fails now and then: the list of prices has gaps.
+// price sometimes fails, because some articles have no price.
 func price(ctx context.Context, a article) (int, error) {
 	if a.SKU%5000 == 0 {
 		return 0, fmt.Errorf("no price for %d in %s", a.SKU, a.Currency)
@@ -72,12 +72,12 @@ func search(ctx context.Context, a article) ([]int, error) {
 	return []int{a.SKU, a.SKU + 1}, takes(ctx, 18*time.Millisecond)
 }
 
-// fraud looks at an order before it is charged.
+// fraud decides whether an order may be charged.
 func fraud(ctx context.Context, o order) (bool, error) {
 	return o.Cents < 1_000_000, takes(ctx, 21*time.Millisecond)
 }
 
-// checkout has fraud look at the order, charges it, and sends a mail about it.
+// checkout calls fraud, charges the order, and sends a mail about it.
 func (s *shop) checkout(ctx context.Context, o order) (string, error) {
 	sound, err := s.fraud.Invoke(ctx, o)
 	if err != nil {
@@ -89,18 +89,18 @@ func (s *shop) checkout(ctx context.Context, o order) (string, error) {
 	if !sound || o.Number%300 == 0 {
 		return "", errors.New("card declined by issuer")
 	}
-	// One mail for each order, however often its checkout runs.
+	// One mail for each order, even if its checkout runs several times.
 	_, err = s.mail.Send(ctx, letter{o.Mail, "Thank you."}, faas.WithUnique(strconv.FormatInt(o.Number, 10), time.Hour))
 	return fmt.Sprintf("order %d", o.Number), err
 }
 
-// resize is version 7, which is good.
+// resize is version 7, which has no fault.
 func resize(ctx context.Context, p picture) (int, error) {
 	faas.Logger(ctx).Info("decoded", "image", p.Image)
 	return len(p.Sizes), takes(ctx, time.Duration(len(p.Sizes))*70*time.Millisecond)
 }
 
-// densities has an entry for each size but the fourth, which version 8 forgot.
+// densities lacks an entry for the fourth size. This is the fault of version 8.
 var densities = []int{1, 2, 3}
 
 // resizeFaulty is version 8.
@@ -123,16 +123,16 @@ func resizeFaulty(ctx context.Context, p picture) (int, error) {
 	return pixels, nil
 }
 
-// started makes a handler whose instances take a while to start, as code that loads a
-// model or opens connections does.
+// started makes an Init for a handler whose instances need a while to start, like code that loads a model or opens
+// connections.
 func started(h faas.Handler[picture, int], cold time.Duration) faas.Init[picture, int] {
 	return func(ctx context.Context) (faas.Handler[picture, int], func(context.Context) error, error) {
 		return h, nil, takes(ctx, cold)
 	}
 }
 
-// export writes a report. Its driver hangs now and then and does not hear of deadlines: the
-// call ends in time, and the handler goes on as a runaway, until the shop closes at the latest.
+// export writes a report. Its driver sometimes hangs and ignores deadlines. The call then ends in time, and the handler
+// goes on as a runaway, at most until the shop closes.
 func (s *shop) export(ctx context.Context, r report) (int, error) {
 	switch {
 	case r.Rows == 0:
@@ -146,8 +146,8 @@ func (s *shop) export(ctx context.Context, r report) (int, error) {
 	return r.Rows, takes(ctx, 900*time.Millisecond)
 }
 
-// send is the function mail. The server takes few connections, and turns many away when it
-// is busy: for twenty seconds of each minute.
+// send is the function mail. Its server accepts few connections, and refuses many while it is busy: for twenty seconds of
+// each minute.
 func send(ctx context.Context, l letter) (string, error) {
 	if l.To == "" {
 		return "", faas.Permanent(errors.New("mailbox does not exist"))
@@ -158,7 +158,7 @@ func send(ctx context.Context, l letter) (string, error) {
 	return "sent", takes(ctx, 110*time.Millisecond)
 }
 
-// nightly sums the day up. A timer starts it.
+// nightly sums up the day. A timer starts it.
 func nightly(ctx context.Context, _ faascron.Tick) (int, error) {
 	return 0, takes(ctx, 400*time.Millisecond)
 }

@@ -1,11 +1,9 @@
-// Shop hosts the eight functions of a shop under lively traffic: bursts, a release with a
-// fault in it, a driver that hangs, a mail server that turns mails away, and a tenant whose
-// budget is spent. It shows them by the admin API and as a page:
+// Shop hosts the eight functions of a shop under lively traffic: bursts, a release with a fault in it, a driver that hangs,
+// a mail server that refuses mails, and a tenant whose budget is spent. It serves the admin API and a page that shows them:
 //
 //	go run ./examples/shop [-addr 127.0.0.1:8080] [-seed 1] [-speed 1] [-release 20s]
 //
-// Open the address that it prints. It listens on this machine alone, asks for no token, and
-// runs until Ctrl-C.
+// Open the address that it prints. It can be reached only from this machine, needs no token, and runs until Ctrl-C.
 package main
 
 import (
@@ -30,11 +28,11 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "shop:", err)
-		os.Exit(1) //nolint:gocritic // the process ends, and what is deferred with it
+		os.Exit(1) //nolint:gocritic // the deferred stop need not run, because the process ends
 	}
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	addr    string
 	seed    uint64
@@ -63,7 +61,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	return s.open(ctx, c, out)
 }
 
-// open shows the shop and plays its traffic until ctx ends.
+// open serves the page and makes the shop's traffic until ctx ends.
 func (s *shop) open(ctx context.Context, c config, out io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.addr)
 	if err != nil {
@@ -81,7 +79,7 @@ func (s *shop) open(ctx context.Context, c config, out io.Writer) error {
 	return errors.Join(err, ignore(<-stopped, http.ErrServerClosed))
 }
 
-// end shuts the shop down. The jobs that are left are lost with the process.
+// end shuts the shop down. Jobs that are left are lost with the process.
 func (s *shop) end(ctx context.Context) {
 	close(s.closed)
 	_ = s.Shutdown(context.WithoutCancel(ctx))
@@ -94,8 +92,8 @@ func ignore(err, expected error) error {
 	return err
 }
 
-// admin is the API of the shop. It takes changes from all programs of this machine: a host that
-// others can reach has rules and tokens instead, by admin.WithAuthorize and access.Bearer.
+// admin returns the admin API of the shop. It accepts changes from all programs on this machine. A host that others can
+// reach needs rules and tokens instead: admin.WithAuthorize and access.Bearer.
 func (s *shop) admin() http.Handler {
 	return admin.Handler(s.Router, admin.WithName("shop"), admin.WithInsecureLoopback(), admin.WithWrites(),
 		admin.WithRecorder(s.recorder), admin.WithLedger(s.ledger, s.book), admin.WithBudgets(s.budgets), admin.WithRing(s.ring), admin.WithTail(s.tail),

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/trigger/faascron"
 )
 
-// shop is a host of eight functions, with all that shows what they do.
+// shop is a host of eight functions, with everything that records what they do.
 type shop struct {
 	*faas.Router
 	recorder *observe.Recorder
@@ -24,15 +24,15 @@ type shop struct {
 	ring     *faas.Ring
 	tail     *observe.RecentLog
 
-	closed chan struct{} // is closed when the shop closes
+	closed chan struct{} // closed when the shop closes
 
 	timer *faascron.Timer
 	fraud *faas.Function[order, bool]
 	mail  *faas.Function[letter, string]
 }
 
-// tenants are who the shop works for, with the share of the traffic of each and what it may
-// spend in a day. The last one's budget lasts for a minute or two.
+// tenants are the customers of the shop, each with its share of the traffic and its budget for a day. The last one spends
+// its budget within a minute or two.
 var tenants = []struct {
 	name   string
 	share  float64
@@ -41,7 +41,7 @@ var tenants = []struct {
 	{"acme", 0.46, "2.00 USD"}, {"initech", 0.30, "1.20 USD"}, {"umbrella", 0.20, "0.40 USD"}, {"globex", 0.04, "0.0005 USD"},
 }
 
-// newShop makes the host. Lines of its log also go to log.
+// newShop makes the host. The lines of its log are also written to log.
 func newShop(log io.Writer) (*shop, error) {
 	book, err := cost.Preset("aws-lambda-x86")
 	if err != nil {
@@ -66,7 +66,7 @@ func newShop(log io.Writer) (*shop, error) {
 	return s, nil
 }
 
-// router makes the router, whose calls all that shows them hears of.
+// router makes the router, with all recorders.
 func (s *shop) router(logger *slog.Logger) *faas.Router {
 	calls := observe.Log(logger, observe.WithSampling(100), observe.WithBilled(s.book.Rounding()))
 	return faas.New(
@@ -76,7 +76,7 @@ func (s *shop) router(logger *slog.Logger) *faas.Router {
 	)
 }
 
-// newBudgets gives each tenant its own, by list price.
+// newBudgets gives each tenant its budget, which is spent by list price.
 func newBudgets(book *cost.Book, logger *slog.Logger) (*cost.Budgets, error) {
 	other, err := cost.ParseMoney("1 USD")
 	if err != nil {
@@ -100,7 +100,7 @@ func newBudgets(book *cost.Book, logger *slog.Logger) (*cost.Budgets, error) {
 	return budgets, nil
 }
 
-// register registers the functions. The names alone stand for what is live.
+// register registers the functions. The alias "resize:live" and the plain name "resize" call the live version.
 func (s *shop) register() error {
 	team := func(name string) faas.Option { return faas.WithLabels(map[string]string{"team": name}) }
 	faas.Register(s.Router, "price", price, team("goods"), faas.WithConcurrency(32), faas.WithMemory(128<<20))

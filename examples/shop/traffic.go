@@ -12,17 +12,17 @@ import (
 	"github.com/inproc/faas"
 )
 
-// stream is the calls of one kind: Poisson arrivals, whose rate rises and falls, with bursts.
+// stream is the calls of one kind: Poisson arrivals at a rate that rises and falls, with bursts.
 type stream struct {
-	name  string  // of the function, as callers know it
+	name  string  // the function's name that callers use
 	rate  float64 // calls per second, on average
-	burst float64 // by what the rate is multiplied now and then
-	job   bool    // sent, not called
+	burst float64 // the factor of the rate during a burst
+	job   bool    // the calls are sent as jobs
 	input func(n int, r *rand.Rand) any
 }
 
-// streams are what the shop's customers and staff do. fraud is called by checkout, which
-// sends most of the mails; a timer starts nightly.
+// streams are the calls that the shop's customers and staff make. Two functions have no stream: fraud is called by
+// checkout, and nightly by a timer. checkout also sends most of the mails.
 var streams = []stream{
 	{name: "price", rate: 60, burst: 4, input: func(_ int, r *rand.Rand) any { return article{r.IntN(100_000), "EUR"} }},
 	{name: "search", rate: 30, burst: 3, input: func(_ int, r *rand.Rand) any { return article{SKU: r.IntN(100_000)} }},
@@ -47,8 +47,8 @@ var streams = []stream{
 	}},
 }
 
-// play has the streams run until ctx ends, speed times as fast as the shop's customers do,
-// and returns when the last call has been answered. The same seed gives the same calls at the same times.
+// play runs the streams until ctx ends, at speed times their rates. It returns when the last call has been answered. The
+// same seed gives the same calls at the same times.
 func (s *shop) play(ctx context.Context, seed uint64, speed float64) {
 	var running sync.WaitGroup
 	for i, c := range streams {
@@ -75,15 +75,15 @@ func (s *shop) run(ctx context.Context, c stream, r *rand.Rand, speed float64) {
 	}
 }
 
-// pace is where a stream is, in seconds of its own time.
+// pace is the state of a stream, in seconds of its own time.
 type pace struct {
 	stream
 
-	now, turn float64 // turn is when the rate changes next
+	now, turn float64 // turn is the time of the next change of the rate
 	at        float64 // the rate until then
 }
 
-// next returns how long it is until the next call.
+// next returns the time until the next call.
 func (p *pace) next(r *rand.Rand) float64 {
 	if p.now >= p.turn {
 		p.at, p.turn = p.rate*(0.7+0.6*r.Float64()), p.now+5+10*r.Float64()
@@ -96,7 +96,7 @@ func (p *pace) next(r *rand.Rand) float64 {
 	return wait
 }
 
-// call makes one call, or sends one job. What becomes of it is for the admin API to show.
+// call makes one call, or sends one job. It ignores the result, which the admin API shows.
 func (s *shop) call(ctx context.Context, c stream, tenant string, input any) {
 	payload, err := json.Marshal(input)
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *shop) call(ctx context.Context, c stream, tenant string, input any) {
 	_, _ = s.Invoke(ctx, c.name, payload)
 }
 
-// pick returns a tenant, by the shares.
+// pick returns a random tenant, weighted by their shares.
 func pick(r *rand.Rand) string {
 	x := r.Float64()
 	for _, t := range tenants {

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// endpoint is the partner that gets the webhooks, here in this process. Every second request has 503 for its answer, also
-// that of a webhook which was refused before.
+// endpoint is the partner that receives the webhooks, here in this process. It answers every second request with 503,
+// whether or not the webhook was refused before.
 type endpoint struct {
 	http.Server
 
 	listener net.Listener
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	requests int
 	taken    map[string]bool // the webhooks that were answered with 204
 }
@@ -26,14 +26,14 @@ func startEndpoint() (*endpoint, error) {
 	}
 	e := &endpoint{listener: listener, taken: map[string]bool{}}
 	e.Handler = http.HandlerFunc(e.serve)
-	go func() { _ = e.Serve(listener) }() // ends with Close, and says no more than that
+	go func() { _ = e.Serve(listener) }() // ends with Close; its error says nothing else
 	return e, nil
 }
 
 func (e *endpoint) URL() string { return "http://" + e.listener.Addr().String() }
 
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
-	time.Sleep(2 * time.Millisecond) // the usual time it takes
+	time.Sleep(2 * time.Millisecond) // the usual time of an answer
 	w.WriteHeader(e.take(r.Header.Get("Webhook-Id")))
 }
 
@@ -43,11 +43,11 @@ func (e *endpoint) take(id string) int {
 	if e.requests++; e.requests%2 == 0 {
 		return http.StatusServiceUnavailable
 	}
-	e.taken[id] = true // a second time is no second webhook: its id tells
+	e.taken[id] = true // a webhook that comes twice has the same id, and counts once
 	return http.StatusNoContent
 }
 
-// count returns how many webhooks were taken.
+// count returns how many webhooks were accepted.
 func (e *endpoint) count() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,11 +1,11 @@
-// Command sidework delivers webhooks beside the requests of a service, where one would write go func(). The endpoint
-// answers every second request with 503, and a SIGTERM comes while webhooks wait for their next try:
+// Command sidework delivers webhooks beside the requests of a service, for which one would often write go func(). The
+// endpoint answers every second request with 503, and a SIGTERM comes while webhooks wait for their next try:
 //
 //	go run ./examples/sidework [-term 100ms] [-drain 1s]
 //
-// What is due before -drain is over is still delivered; what is left then is named. Each of the 400 webhooks is one or the
-// other. The program sends itself the SIGTERM, -term after all webhooks were tried once, as a deployment would; with -term
-// 0 it waits for yours (or Ctrl-C).
+// Webhooks that are due before -drain is over are still delivered; the number of the others is printed. Each of the 400
+// webhooks is counted as one or the other. The program sends itself the SIGTERM, as a deployment would: at the time -term
+// after all webhooks were tried once. With -term 0 it waits for yours (or Ctrl-C).
 package main
 
 import (
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return s.shutdown(stdout, *drain, endpoint)
 }
 
-// signalSelf is the deployment that takes this process down.
+// signalSelf sends SIGTERM to this process, as a deployment does.
 func signalSelf(stop func()) {
 	p, err := os.FindProcess(os.Getpid())
 	if err == nil {
@@ -83,7 +83,7 @@ func signalSelf(stop func()) {
 	}
 }
 
-// service takes orders, and tells a partner of each.
+// service takes orders, and sends a partner a webhook about each.
 type service struct {
 	router  *faas.Router
 	queue   faas.JobQueue
@@ -100,31 +100,31 @@ type webhook struct {
 
 func newService(url string) *service {
 	s := &service{
-		queue:  faas.NewMemoryJobs(0, 0), // one that is durable takes its place, and webhooks survive kill -9
+		queue:  faas.NewMemoryJobs(0, 0), // with a durable queue instead, webhooks survive kill -9
 		client: http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}, url: url,
 	}
 	s.router = faas.New(faas.WithJobs(s.queue))
 	s.deliver = faas.Register(s.router, "deliver", s.post,
-		faas.WithTimeout(time.Second), // of one try
-		faas.WithConcurrency(8),       // tries at once
+		faas.WithTimeout(time.Second), // the timeout of one try
+		faas.WithConcurrency(8),       // how many tries run at once
 		faas.WithRetry(faas.Retry{Max: 100, First: 400 * time.Millisecond, Longest: 5 * time.Second, Jitter: 0.5}),
-		faas.WithMaxAge(24*time.Hour)) // then a webhook is dead: see examples/jobs for what follows
+		faas.WithMaxAge(24*time.Hour)) // a webhook of that age is dead; examples/jobs shows what can be done with it
 	return s
 }
 
-// order is what a request of the service does: it goes on at once, whatever becomes of the webhook.
+// order is the work of a request. It does not wait for the webhook.
 func (s *service) order(ctx context.Context, n int) error {
 	_, err := s.deliver.Send(ctx, webhook{ID: n, Payload: "order;created"})
-	return err // the queue is full: the one answer that the request has to wait for
+	return err // for example, the queue is full; the request waits only for this answer
 }
 
-// post delivers a webhook. It is an ordinary function; an error has it tried again.
+// post delivers a webhook. It is an ordinary function; if it returns an error, it is called again later.
 func (s *service) post(ctx context.Context, hook webhook) (struct{}, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader(hook.Payload))
 	if err != nil {
 		return struct{}{}, faas.Permanent(err)
 	}
-	req.Header.Set("Webhook-Id", strconv.Itoa(hook.ID)) // the same for each try, so that the endpoint can tell
+	req.Header.Set("Webhook-Id", strconv.Itoa(hook.ID)) // the same for each try, so that the endpoint recognizes a repetition
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return struct{}{}, err
@@ -136,7 +136,7 @@ func (s *service) post(ctx context.Context, hook webhook) (struct{}, error) {
 	return struct{}{}, nil
 }
 
-// awaitBackoff waits until every webhook was tried: those that are not delivered wait for their next try.
+// awaitBackoff waits until every webhook was tried once. Those that are not delivered then wait for their next try.
 func (s *service) awaitBackoff(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -171,7 +171,8 @@ func (s *service) progress() string {
 	return fmt.Sprintf("%d delivered, %d wait for their next try", jobs.Succeeded, jobs.Waiting()+jobs.Running)
 }
 
-// shutdown delivers what is due in time. What is not is in the error, by the function's name.
+// shutdown delivers the webhooks that are due in time. The error of the router's Shutdown has the number of those that are
+// left.
 func (s *service) shutdown(stdout io.Writer, timeout time.Duration, endpoint *endpoint) error {
 	fmt.Fprintf(stdout, "SIGTERM: %s; draining for %s\n", s.progress(), timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)

@@ -1,10 +1,11 @@
-// Command tenants has two tenants share one function with a queue of 1,000 places, the default. Tenant a sends 10,000 calls
-// at once, and then tenant b sends ten; a refused call tries again after a moment, so that the queue stays full:
+// Command tenants lets two tenants share one function with a queue of 1,000 places, the default. Tenant a sends 10,000
+// calls at once, and then tenant b sends ten. A refused call tries again after a moment, so the queue stays full:
 //
 //	go run ./examples/tenants [-flood 10000] [-takes 2ms] [-slots 8]
 //
-// It shows how long b's calls take alone, behind a's in one line, and beside a's where tenants take turns, and how often
-// they were refused; and what each is billed, by the records and by the handlers' own stopwatches.
+// It prints how long b's calls take in three cases: alone, behind a's calls in one line, and beside a's calls when tenants
+// take turns. It also prints how often b's calls were refused, and what each tenant is billed, by the records and by the
+// handlers' own stopwatches.
 package main
 
 import (
@@ -32,7 +33,7 @@ func main() {
 	}
 }
 
-// few is how many calls b sends, pause how long a call that was refused waits on average before it tries again.
+// few is how many calls b sends. pause is the mean time that a refused call waits before it tries again.
 const (
 	few   = 10
 	pause = 200 * time.Millisecond
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return c.compare(ctx, stdout)
 }
 
-// compare plays the three cases, each on a router of its own.
+// compare runs the three cases, each on a router of its own.
 func (c config) compare(ctx context.Context, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "%d slots, %v a call. Tenant a sends %d calls, then b sends %d.\n\n", c.slots, c.takes, c.flood, few)
 	out := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -103,7 +104,7 @@ type host struct {
 	ledger *cost.Ledger
 	book   *cost.Book
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	watches map[string]time.Duration
 }
 
@@ -127,7 +128,7 @@ func newHost(c config) (*host, error) {
 	return h, nil
 }
 
-// handler takes its time, and keeps a stopwatch by tenant.
+// handler returns a handler that takes that time, and adds it to the stopwatch of its tenant.
 func (h *host) handler(takes time.Duration) faas.Handler[string, string] {
 	return func(ctx context.Context, name string) (string, error) {
 		began := time.Now()
@@ -140,8 +141,8 @@ func (h *host) handler(takes time.Duration) faas.Handler[string, string] {
 	}
 }
 
-// play has a flood of a's calls wait, then makes b's, and answers how long those took, the quickest first, and how often
-// they were refused on the way.
+// play makes a's calls and waits until they are queued, then makes b's. It returns the times of b's calls, the shortest
+// first, and how often they were refused.
 func (h *host) play(ctx context.Context, as func(context.Context, string) context.Context, flood int) (took []time.Duration, refused int64, err error) {
 	var all sync.WaitGroup
 	var again atomic.Int64
@@ -169,7 +170,7 @@ func (h *host) play(ctx context.Context, as func(context.Context, string) contex
 	return took, again.Load(), err
 }
 
-// call asks for a report until it gets one, and counts how often it was refused because too many others wait.
+// call calls the function until it is not refused as overloaded, and counts the refusals.
 func (h *host) call(ctx context.Context, name string, refused *atomic.Int64) error {
 	for {
 		_, err := h.report.Invoke(ctx, name)
@@ -181,7 +182,7 @@ func (h *host) call(ctx context.Context, name string, refused *atomic.Int64) err
 	}
 }
 
-// bill prints the statement, and the stopwatches beside the records.
+// bill prints the statement, and the times of the stopwatches beside those of the records.
 func (h *host) bill(stdout io.Writer) error {
 	now := time.Now()
 	statement, err := h.ledger.Statement(now, h.book)

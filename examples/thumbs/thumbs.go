@@ -1,4 +1,4 @@
-// Package thumbs makes thumbnails: the function that several of the examples host.
+// Package thumbs makes thumbnails. Several of the examples host its function Make.
 package thumbs
 
 import (
@@ -7,20 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/gif" // image.Decode reads what is imported
+	_ "image/gif" // image.Decode supports the formats that are imported
 	"image/jpeg"
-	_ "image/png" // likewise
+	_ "image/png" // see image/gif
 
 	"golang.org/x/image/draw"
 )
 
-// Picture is what Make is given.
+// Picture is the input of Make.
 type Picture struct {
 	Data []byte // a JPEG, PNG or GIF
 	Side int    // the thumbnail's longer side, in pixels
 }
 
-// Thumbnail is what it makes of it.
+// Thumbnail is the output of Make.
 type Thumbnail struct {
 	JPEG          []byte
 	Width, Height int
@@ -28,9 +28,10 @@ type Thumbnail struct {
 
 const maxPixels = 100e6
 
-// Make decodes a picture and draws it small. Between its steps it looks whether its caller still waits.
+// Make decodes a picture and scales it down. It stops between the two steps if ctx has ended.
 func Make(ctx context.Context, in Picture) (Thumbnail, error) {
-	// A file of a few bytes can claim to be a picture of many gigabytes: ask before the pixels are made room for.
+	// A file of a few bytes can claim to be a picture of many gigabytes: check its size before memory for the pixels is
+	// allocated.
 	head, _, err := image.DecodeConfig(bytes.NewReader(in.Data))
 	if err != nil {
 		return Thumbnail{}, err
@@ -52,7 +53,7 @@ func Make(ctx context.Context, in Picture) (Thumbnail, error) {
 	return encode(small)
 }
 
-// scale fits a picture into a square, on white where it is transparent, and leaves a smaller one its size.
+// scale fits a picture into a square, with white where it is transparent. It does not enlarge a smaller picture.
 func scale(large image.Image, side int) (*image.RGBA, error) {
 	w, h := large.Bounds().Dx(), large.Bounds().Dy()
 	if w < 1 || h < 1 || side < 1 {

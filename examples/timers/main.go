@@ -1,5 +1,5 @@
-// Command timers runs a function every second for five seconds, once at a given time, and once by
-// hand, and prints when the one of every morning at six in Berlin would run next.
+// Command timers runs a function every second for five seconds, once at a given time, and once by hand. It also prints when
+// a timer for every morning at six in Berlin would run next.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 	"log"
 	"os"
 	"time"
-	_ "time/tzdata" // so that it knows Berlin wherever it runs
+	_ "time/tzdata" // so that Berlin's time zone is found on every machine
 
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/trigger/faascron"
@@ -21,7 +21,7 @@ func main() {
 	}
 }
 
-// run prints to out, also from the functions, which may run at once.
+// run prints to out. The functions print to out too, perhaps at the same time.
 func run(d time.Duration, out io.Writer) error {
 	ctx := context.Background()
 	r := faas.New()

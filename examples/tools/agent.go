@@ -12,13 +12,14 @@ import (
 	"github.com/inproc/faas/trigger/faasmcp"
 )
 
-// agent is a client of the tools, as the SDK makes it. It knows the tools' names and speaks MCP, and nothing else.
+// agent is a client of the tools, made with the SDK. It uses the tools' names and the MCP protocol, and nothing else of the
+// host.
 type agent struct {
 	session *mcp.ClientSession
-	wait    func() // for the server's end
+	wait    func() // waits for the server's session to end
 }
 
-// connect makes an agent of that name. In memory it is by its name that the host knows it.
+// connect connects an agent with that name. Over the in-memory transport the host identifies the agent by its name.
 func connect(ctx context.Context, server *mcp.Server, name string) (*agent, error) {
 	here, there := mcp.NewInMemoryTransports()
 	ss, err := server.Connect(ctx, there, nil)
@@ -29,7 +30,7 @@ func connect(ctx context.Context, server *mcp.Server, name string) (*agent, erro
 	if err != nil {
 		return nil, err
 	}
-	return &agent{session: cs, wait: func() { _ = ss.Wait() }}, nil // its error is that the client has gone
+	return &agent{session: cs, wait: func() { _ = ss.Wait() }}, nil // Wait returns an error because the client has disconnected
 }
 
 func connectAll(ctx context.Context, server *mcp.Server, n int) ([]*agent, error) {
@@ -58,7 +59,7 @@ func (a *agent) close() {
 	}
 }
 
-// toolError is a result that is an error.
+// toolError is the error of a result with IsError.
 type toolError struct {
 	faasmcp.Failure
 
@@ -67,7 +68,7 @@ type toolError struct {
 
 func (e *toolError) Error() string { return e.text }
 
-// call calls a tool. Its error is a *toolError, or one of the protocol.
+// call calls a tool. Its error is a *toolError, or an error of the protocol.
 func (a *agent) call(ctx context.Context, tool, text string) (string, error) {
 	res, err := a.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: query{Text: text}})
 	if err != nil {
@@ -86,10 +87,10 @@ func (a *agent) call(ctx context.Context, tool, text string) (string, error) {
 	return answer.String(), nil
 }
 
-// toolNames are in the order in which the router tells them.
+// toolNames are in the order in which the router lists them.
 var toolNames = []string{"broken", "busy", "deaf", "search", "slow"}
 
-// callAll makes all calls at the same moment, each agent its share of each tool, and returns how they were answered.
+// callAll makes all calls at the same moment, the same number for each agent and tool. It returns how they ended.
 func callAll(ctx context.Context, agents []*agent, calls int) map[string]*answers {
 	stats := make(map[string]*answers)
 	for _, name := range toolNames {

@@ -16,15 +16,15 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// trial is an agent that may make a few calls a day, and asks for more. The others have no budget.
+// trial is the name of an agent that may make a few calls a day, and tries more. The other agents have no budget.
 const (
 	trial      = "trial"
-	tenant     = "client:" + trial // as the host knows it
+	tenant     = "client:" + trial // the agent's tenant in the router
 	trialCalls = 10
 	trialAsks  = 30
 )
 
-// allowance is its budget, and how often a handler has run for it all the same.
+// allowance is the trial agent's budget, and the number of handlers that ran for this agent.
 type allowance struct {
 	budgets *cost.Budgets
 	ran     atomic.Int64
@@ -36,17 +36,17 @@ func newAllowance() (*allowance, error) {
 		Limit:    cost.Calls(trialCalls),
 		Where:    map[cost.Dimension]string{cost.Tenant: tenant},
 		Calendar: cost.Calendar{Every: cost.Day},
-		Logger:   slog.New(slog.DiscardHandler), // the program tells
+		Logger:   slog.New(slog.DiscardHandler), // the program prints the same
 	})
 	return &allowance{budgets: budgets}, err
 }
 
-// options are the router's: the budget is a gate, which is asked before a call is admitted.
+// options returns the options of the router: the budget is a gate, which decides before a call is admitted.
 func (a *allowance) options() []faas.RouterOption {
 	return []faas.RouterOption{faas.WithGate(a.budgets), faas.WithMiddleware(a.count)}
 }
 
-// count is around every handler, and so sees whether one runs.
+// count is a middleware around every handler. It counts the handlers that run for the trial agent.
 func (a *allowance) count(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
 		if inv.Tenant == tenant {
@@ -56,7 +56,7 @@ func (a *allowance) count(next faas.Runner) faas.Runner {
 	}
 }
 
-// overspend has the agent make all of its calls at once, and tells how they were answered.
+// overspend makes all calls of the agent at once, and prints how they ended.
 func (a *allowance) overspend(ctx context.Context, server *mcp.Server, stdout io.Writer) error {
 	agent, err := connect(ctx, server, trial)
 	if err != nil {
@@ -82,13 +82,13 @@ func (a *allowance) overspend(ctx context.Context, server *mcp.Server, stdout io
 	return nil
 }
 
-// spending counts how the agent's calls were answered.
+// spending counts how the agent's calls ended.
 type spending struct {
 	mu             sync.Mutex
 	ok, refused    int
 	slowestRefusal time.Duration
 	retryAfter     time.Duration
-	unexpected     error // any other
+	unexpected     error // any other error
 }
 
 func (s *spending) add(err error, took time.Duration) {

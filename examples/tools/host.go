@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// timeout is each tool's, unless its registration says otherwise.
+	// timeout is the timeout of each tool, unless its registration sets another one.
 	timeout = 500 * time.Millisecond
-	// grace is how long after its deadline a call that still runs is reported.
+	// grace is how long after its deadline a call that still runs is reported as stuck.
 	grace = 50 * time.Millisecond
 )
 
-// host is a router of tools, and the server that agents come to.
+// host is a router with the tools, and the server that agents connect to.
 type host struct {
 	router    *faas.Router
 	server    *mcp.Server
@@ -43,27 +43,27 @@ func newHost() (*host, error) {
 	return h, nil
 }
 
-// newRouter hosts the tools. They are ordinary functions, see tools.go; what the host promises about them is here.
+// newRouter hosts the tools. The tools are ordinary functions, see tools.go. Their limits are set here.
 func newRouter(w *watch, opts ...faas.RouterOption) *faas.Router {
 	r := faas.New(append(opts,
 		faas.WithTimeout(timeout),
 		faas.WithMeter(w),
 		faas.WithStuck(grace, w.stuck),
-		faas.WithLogger(slog.New(slog.DiscardHandler)), // which would log each call that is stuck
+		faas.WithLogger(slog.New(slog.DiscardHandler)), // the default would log each call that is stuck
 	)...)
 	faas.Register(r, "search", search, about("Looks something up, quickly."))
 	faas.Register(r, "slow", slow, about("Takes longer than it may, and stops when it is told to."))
 	faas.Register(r, "deaf", deaf, about("Takes longer than it may, whatever it is told."))
 	faas.Register(r, "broken", broken, about("Has a bug."))
-	// Two at a time, and four may wait: more are refused at once, rather than kept waiting for what they won't get.
+	// Two calls run and four may wait. More are refused at once, because they would wait until their deadlines in vain.
 	faas.Register(r, "busy", busy, about("Has room for a few calls at a time."), faas.WithConcurrency(2), faas.WithQueue(4))
 	return r
 }
 
-// about is what agents are told about a tool. Its arguments are described where their types are, in tools.go.
+// about sets the description of a tool for agents. Its arguments are described at their types, in tools.go.
 func about(text string) faas.Option { return faas.WithLabels(map[string]string{"description": text}) }
 
-// serveStdio serves the one client that has started the program, until that hangs up.
+// serveStdio serves the client that has started the program, until the client disconnects.
 func (h *host) serveStdio(ctx context.Context) error {
 	err := h.server.Run(ctx, &mcp.StdioTransport{})
 	if errors.Is(err, context.Canceled) {
@@ -82,9 +82,9 @@ func (h *host) serveHTTP(ctx context.Context, addr string, stderr io.Writer) err
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return h.server },
 		&mcp.StreamableHTTPOptions{SessionTimeout: 10 * time.Minute}))
-	// No limit on the time to write: an agent's stream stays open as long as it likes.
-	// The time to read headers runs from the beginning of a connection, also of one that a client has opened to spare: were it
-	// short, the server would close that just as its first call comes, which is a POST, and not sent again.
+	// WriteTimeout is not set, because an agent's stream may stay open for any time. ReadHeaderTimeout also runs on a new
+	// connection that a client keeps in reserve. If it were short, the server could close that connection at the moment
+	// when the client uses it for its first call. The client does not repeat that call, because it is a POST.
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 30 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -95,7 +95,7 @@ func (h *host) serveHTTP(ctx context.Context, addr string, stderr io.Writer) err
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*deafFor)
 	defer cancel()
-	err = h.router.Shutdown(drain) // calls have their answers, and then the streams can be cut
+	err = h.router.Shutdown(drain) // first all calls get their answers; then Close can cut the streams
 	_ = srv.Close()
 	<-served
 	return err

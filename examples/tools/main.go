@@ -1,11 +1,12 @@
-// Command tools is a host of tools for AI agents: a server of the Model Context Protocol (MCP). Without a flag it drives
-// itself, with clients of the protocol's SDK: agents send 200 calls at once to five tools: a fast one, a slow one, one
-// that heeds no context, one that panics, and one that is busy. Every call has its answer by its deadline or at once, and
-// the process is as well afterwards as before. At last comes an agent with a budget, and asks for more than that:
+// Command tools is a host of tools for AI agents: a server of the Model Context Protocol (MCP). Without a flag it
+// demonstrates itself, with clients of the protocol's SDK: agents send 200 calls at once to five tools: a fast one, a slow
+// one, one that ignores its context, one that panics, and one that is busy. Every call has its answer by its deadline or at
+// once, and the process works as well afterwards as before. At last an agent with a budget makes more calls than the budget
+// allows:
 //
 //	go run ./examples/tools [-calls n]
 //
-// With one of these flags it serves the same tools to any client, until it is told to stop:
+// With one of these flags it serves the same tools to any client, until it is stopped:
 //
 //	go run ./examples/tools -stdio                  to the program that started it, as hosts of agents do
 //	go run ./examples/tools -http 127.0.0.1:8080    at http://127.0.0.1:8080/mcp
@@ -28,7 +29,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "tools:", err)
-		os.Exit(1) //nolint:gocritic // stop has nothing left to do
+		os.Exit(1) //nolint:gocritic // the deferred stop need not run, because the process ends
 	}
 }
 
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return h.demonstrate(ctx, *calls, stdout)
 }
 
-// demonstrate has agents call the tools, and prints what became of it.
+// demonstrate lets agents call the tools, and prints the results.
 func (h *host) demonstrate(ctx context.Context, calls int, stdout io.Writer) error {
 	agents, err := connectAll(ctx, h.server, 5)
 	if err != nil {
@@ -75,7 +76,7 @@ func (h *host) demonstrate(ctx context.Context, calls int, stdout io.Writer) err
 		}
 	}
 
-	time.Sleep(2 * grace) // for the watch: it looks a moment after the deadline
+	time.Sleep(2 * grace) // until the stuck calls are reported, grace after their deadlines
 	fmt.Fprint(stdout, "\nStatus: what is deaf to its context was answered for, but still holds its slot.\n\n")
 	printStatus(stdout, h.router)
 	h.watch.print(stdout)
@@ -99,7 +100,8 @@ func callHealthy(ctx context.Context, a *agent, stdout io.Writer) error {
 	return nil
 }
 
-// waitForDeaf shuts down, which waits for the deaf calls too: they do end, if late, and what they took is on record.
+// waitForDeaf shuts the router down. This also waits for the calls of deaf, which end late; their extra time is recorded
+// too.
 func (h *host) waitForDeaf(ctx context.Context, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*deafFor)
 	defer cancel()

@@ -16,12 +16,12 @@ import (
 	"github.com/inproc/faas/trigger/faasmcp"
 )
 
-// answers counts how the calls of one tool were answered, and remembers the slowest answers.
+// answers counts how the calls of one tool ended, and keeps the longest times.
 type answers struct {
 	mu                                    sync.Mutex
 	calls, ok, timeout, panicked, refused int
-	unexpected                            error         // any other
-	slowest                               time.Duration // of the calls that ran
+	unexpected                            error         // any other error
+	slowest                               time.Duration // the slowest answer of the calls that ran
 	slowestRefusal                        time.Duration
 }
 
@@ -44,7 +44,7 @@ func (a *answers) add(err error, took time.Duration) {
 	case faasmcp.Refused:
 		a.refused++
 		a.slowestRefusal = max(a.slowestRefusal, took)
-		return // it never ran
+		return // the function never ran
 	case faas.TimedOut.String():
 		a.timeout++
 	case faas.Panicked.String():
@@ -87,18 +87,18 @@ func refusals(info faas.Info) uint64 {
 	return sum
 }
 
-// watch is a meter that hears of calls that outlive their deadlines: when they are answered all the same, while they are
-// stuck, and when they have ended. How late an answer is, it has from the router: what agents measure also has their own
-// way to and from it, of 200 calls at once, and that is not the deadline's.
+// watch is a meter for calls that run beyond their deadlines. It records when such a call is answered, that it is stuck,
+// and when its handler has ended. The router measures how late an answer is. The times of the agents would include the way
+// to the router and back, which is long with 200 calls at once and has nothing to do with the deadline.
 type watch struct {
 	mu       sync.Mutex
-	answered map[string]time.Duration // past the deadline, at most
+	answered map[string]time.Duration // by tool: how late the latest answer was
 	late     map[string]int
 	overruns int
 	overrun  time.Duration
 }
 
-// stuck is called once for each call that still runs a while after its deadline.
+// stuck is called once for each call that still runs at the time grace after its deadline.
 func (w *watch) stuck(_ context.Context, inv faas.Invocation, _ time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -121,15 +121,15 @@ func (w *watch) Record(_ context.Context, e faas.Execution) {
 	w.answered[e.Function] = max(w.answered[e.Function], e.Duration-timeout)
 }
 
-// lateness is by how much the answers of a tool were late, at most.
+// lateness returns the greatest time by which an answer of the tool was late.
 func (w *watch) lateness(tool string) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.answered[tool]
 }
 
-// RecordOverrun is called when such a call has ended after all: its time may have to be paid for, too. One that heeds its
-// context can be late as well, by the moment that it takes to return, which is not worth a line here.
+// RecordOverrun is called when the handler of such a call has ended, because its extra time may have to be paid for too. A
+// handler that heeds its context can also be late, by the short time that it needs to return. Such overruns are left out.
 func (w *watch) RecordOverrun(_ context.Context, o faas.Overrun) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
