@@ -67,8 +67,7 @@ func Example() {
 	// [redacted]
 }
 
-// An authorizer is a func. It may, for example, ask a policy service or look into a
-// table.
+// An authorizer is a func. For example, it may call a policy service, or read a table.
 func ExampleAuthorizer() {
 	gate := access.Authorizer(func(_ context.Context, p access.Principal, inv faas.Invocation) error {
 		if p.Kind == access.User && inv.Labels["public"] == "yes" {

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/access"
 )
 
-// passed is a request as the handler behind the middleware sees it.
+// passed is the request that the handler behind the middleware gets.
 type passed struct {
 	n      int
 	by     access.Principal
@@ -164,8 +164,8 @@ func TestAnAuthenticatorThatPanicsLetsNobodyIn(t *testing.T) {
 	assert.Zero(t, behind.n)
 }
 
-// FuzzBearerToken looks for a token that is not of the form of one, and for an error
-// that repeats what was sent.
+// FuzzBearerToken looks for a token that is accepted without the form of a token, and for an error that
+// repeats the input.
 func FuzzBearerToken(f *testing.F) {
 	for _, s := range []string{"Bearer abc", "bearer a.b.c", "Basic x", "", "Bearer ", "Bearer a b", "Bearer =", "Bearer a==", "Bearer\tx"} {
 		f.Add(s)

@@ -65,7 +65,7 @@ func TestAnActionIsPermittedByFunctionVersionAndTenant(t *testing.T) {
 		c.a.Right = access.See
 		assert.Equal(t, c.want, access.Rules{c.rule}.Permit(t.Context(), ana, c.a) == nil, c.what)
 	}
-	// A principal without a tenant does not get what is about all of them.
+	// A principal without a tenant may not do what concerns all tenants.
 	plain := access.Principal{Kind: access.User, ID: "x"}
 	assert.Error(t, access.Rules{own}.Permit(t.Context(), plain, access.Action{Right: access.See, Function: "f", AllTenants: true}))
 	assert.NoError(t, access.Rules{own}.Permit(t.Context(), plain, access.Action{Right: access.See, Function: "f"}))

@@ -34,7 +34,7 @@ func TestRulesAllowWhatOneOfThemAllowsAndNothingElse(t *testing.T) {
 		{access.Rule{Functions: []string{"*"}, Roles: []string{"admin"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
 		{access.Rule{Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
 		{access.Rule{Functions: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
-		// A name means all its versions, and one with a version that one.
+		// A name matches all versions, and a name with a version matches that version.
 		{access.Rule{Functions: []string{"f"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "2", Tenant: "acme"}, true},
 		{access.Rule{Functions: []string{"f:2"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "2", Tenant: "acme"}, true},
 		{access.Rule{Functions: []string{"f:2"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "22", Tenant: "acme"}, false},
@@ -42,7 +42,7 @@ func TestRulesAllowWhatOneOfThemAllowsAndNothingElse(t *testing.T) {
 		{access.Rule{Functions: []string{"f:$LATEST"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Version: "$LATEST", Tenant: "acme"}, true},
 		{access.Rule{Functions: []string{"f:2"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "ff", Version: "2", Tenant: "acme"}, false},
 		{access.Rule{Functions: []string{"f:"}, Principals: []string{"*"}}, ana, faas.Invocation{Function: "f", Tenant: "acme"}, false},
-		// IDs that read like a pattern or another kind.
+		// IDs that look like a pattern or like another kind.
 		{access.Rule{Functions: []string{"*"}, Principals: []string{"function:f"}}, access.Principal{Kind: access.User, ID: "function:f"}, faas.Invocation{}, false},
 		{access.Rule{Functions: []string{"*"}, Principals: []string{"user:ana"}}, access.Principal{Kind: access.User, ID: "*"}, faas.Invocation{}, false},
 		{access.Rule{Functions: []string{"*"}, Roles: []string{"*", ""}}, access.Principal{Kind: access.User, ID: "x", Roles: []string{"*", ""}}, faas.Invocation{}, false},
@@ -80,8 +80,7 @@ func TestRulesThatCannotMeanWhatTheySayAreNamed(t *testing.T) {
 	assert.Equal(t, access.Rules{{Functions: []string{"a", "b-*"}, Principals: []string{"user:*"}, Roles: []string{"r"}, AnyTenant: true, Rights: []access.Right{access.See, access.Replay}}}, rules)
 }
 
-// FuzzParseRules looks for rules that decide otherwise after they were written and
-// read again.
+// FuzzParseRules looks for rules that decide differently after they were encoded and decoded again.
 func FuzzParseRules(f *testing.F) {
 	f.Add([]byte(`[{"functions":["a","b-*"],"principals":["user:*","anonymous"],"roles":["r"],"any_tenant":true}]`))
 	f.Add([]byte(`[{"functions":["*"],"principals":["*"]}]`))

@@ -24,8 +24,8 @@ import (
 	"github.com/inproc/faas/faastest"
 )
 
-// The value has no "red" in it, as "[redacted]" has. hidden also looks for its
-// hexadecimal forms.
+// The value does not contain "red", as "[redacted]" does. hidden also looks for the hexadecimal forms
+// of the value.
 const value = "hunter2-open-sesame"
 
 type config struct {
@@ -112,8 +112,7 @@ func TestASecretIsRedactedInLogs(t *testing.T) {
 	}
 }
 
-// testify prints values that differ with a dumper that reads unexported fields by
-// package unsafe.
+// To print values that differ, testify uses a dumper that reads unexported fields by package unsafe.
 func TestASecretIsRedactedInTheDiffOfAFailedTest(t *testing.T) {
 	t.Parallel()
 	var told failure

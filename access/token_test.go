@@ -143,11 +143,10 @@ func TestTokensMayBeUsedByManyAtOnce(t *testing.T) {
 	})
 }
 
-// The time of a look-up must not tell how much of a wrong token is right. The test is
-// Welch's t-test on the timings of two kinds of wrong tokens in random order, as in
-// dudect (Reparaz, Balasch, Verbauwhede, "Dude, is my code constant time?", 2017),
-// with the same threshold, 4.5. As a check of the test, it must also find a comparison
-// that ends at the first difference.
+// The time of a look-up must not show how much of a wrong token is right. The test is Welch's t-test on
+// the timings of two kinds of wrong tokens in random order, as in dudect (Reparaz, Balasch,
+// Verbauwhede, "Dude, is my code constant time?", 2017), with the same threshold, 4.5. To show that the
+// test works, it must also detect a comparison that ends at the first difference.
 func TestG05_HowMuchOfATokenIsRightCannotBeTimed(t *testing.T) {
 	if os.Getenv("FAAS_SOAK") == "" {
 		t.Skip("measures; set FAAS_SOAK=1")
@@ -174,8 +173,8 @@ func TestG05_HowMuchOfATokenIsRightCannotBeTimed(t *testing.T) {
 	}
 }
 
-// distinguish returns |t| of 10,000 timings of each kind. It leaves out the slowest
-// tenth, which the machine makes slow and not the code.
+// distinguish returns |t| of 10,000 timings of each kind. It leaves out the slowest tenth, because
+// those are slow because of the machine and not because of the code.
 func distinguish(f func(string) bool, a, b string) float64 {
 	const n = 10_000
 	times := [2][]float64{}

@@ -1,6 +1,6 @@
 package faasjwt
 
-// ParseSet returns the IDs of the keys in a set, and the algorithms that each fits.
+// ParseSet returns the IDs of the keys in a set, and for each key the algorithms that it fits.
 func ParseSet(data []byte) (kids []string, algs [][]string, err error) {
 	keys, err := parseSet(data)
 	for _, k := range keys {

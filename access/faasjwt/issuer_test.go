@@ -40,8 +40,8 @@ func TestATokenOfTheIssuerIsWhoItSays(t *testing.T) {
 	})
 }
 
-// bad asserts that a token is refused as wrong credentials, and that the error
-// repeats nothing of it.
+// bad asserts that a token is refused as wrong credentials, and that the error contains nothing of the
+// token.
 func bad(t *testing.T, i *faasjwt.Issuer, name string, token access.Secret) {
 	t.Helper()
 	p, err := i.Principal(t.Context(), token)
@@ -101,7 +101,7 @@ func TestATokenThatIsNotGoodIsNotLetIn(t *testing.T) {
 	})
 }
 
-// A date that is larger than an int64 becomes a negative one when it is converted.
+// A date that is larger than an int64 becomes negative when it is converted.
 func TestADateBeyondAllTimeIsNotGood(t *testing.T) {
 	setting(t, func(t *testing.T, _ *provider, i *faasjwt.Issuer) {
 		for _, name := range []string{"exp", "nbf", "iat"} {

@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/access/faasjwt"
 )
 
-// lasting makes a token that is good for 1,000 hours, so that a test can let time pass.
+// lasting makes a token that is valid for 1,000 hours, so that a test can let time pass.
 func lasting(t *testing.T, kid string, key any) access.Secret {
 	t.Helper()
 	return sign(t, jwt.SigningMethodRS256, kid, key, claims(map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
@@ -83,8 +83,8 @@ func TestAKeyOfAnotherKindUnderTheSameIDIsFetched(t *testing.T) {
 	})
 }
 
-// floodSeconds is the length of a flood of one bad token a second. Its depth is an
-// RSA signature for each of them.
+// floodSeconds is the length of a flood with one bad token a second. Each token costs an RSA signature,
+// which bounds how long the test can be.
 func floodSeconds() int {
 	if testing.Short() {
 		return 120
@@ -173,7 +173,7 @@ func TestKeysAtHandAreGoodWhileTheServerIsDownAndNotForEver(t *testing.T) {
 	})
 }
 
-// atLimit is a good set that is as large as a set may be.
+// atLimit returns a valid set of the largest size that is accepted.
 func atLimit() string {
 	set := string(must(json.Marshal(map[string]any{"keys": []jwk{rsaJWK("rsa", rsaKey())}})))
 	return set + strings.Repeat(" ", 1<<20-len(set))
@@ -282,7 +282,7 @@ func FuzzParseSet(f *testing.F) {
 	})
 }
 
-// FuzzToken looks for a token that is let in without being the real one.
+// FuzzToken looks for a token that is accepted and is not the real one.
 func FuzzToken(f *testing.F) {
 	p := &provider{}
 	p.set(ecJWK("ec", ecKey()), edJWK("ed", edKey()))

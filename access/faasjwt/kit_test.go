@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// Keys are made once: RSA is slow.
+// Keys are made only once, because RSA is slow.
 var (
 	rsaKey   = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 	otherRSA = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
@@ -67,8 +67,8 @@ func edJWK(kid string, k ed25519.PrivateKey) jwk {
 	return jwk{"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": b64(k.Public().(ed25519.PublicKey))}
 }
 
-// provider is an issuer's key server. It is a transport and has no socket, so that it
-// works in a synctest bubble.
+// provider is an issuer's key server. It is a transport without a socket, so it works in a synctest
+// bubble.
 type provider struct {
 	mu      sync.Mutex // guards what follows
 	keys    []jwk
@@ -152,7 +152,7 @@ func setting(t *testing.T, f func(t *testing.T, p *provider, i *faasjwt.Issuer),
 	})
 }
 
-// claims returns good claims with some of them changed; a nil value removes one.
+// claims returns valid claims with these changes; a nil value removes a claim.
 func claims(change ...map[string]any) jwt.MapClaims {
 	c := jwt.MapClaims{
 		"iss": issuerName, "aud": audience, "sub": "ana", "tenant": "acme", "roles": []string{"clerk"}, "email": "ana@example.com",

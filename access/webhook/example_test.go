@@ -10,7 +10,7 @@ import (
 	"github.com/inproc/faas/access/webhook"
 )
 
-// A webhook of GitHub, with the example of its documentation.
+// A webhook of GitHub, with the values of GitHub's documentation.
 func Example() {
 	github, err := webhook.New("github", webhook.GitHub(access.NewSecret("It's a Secret to Everybody")))
 	if err != nil {

@@ -103,7 +103,7 @@ func each(t *testing.T, f func(t *testing.T, v vector)) {
 	}
 }
 
-// request makes a request of the vector and changes it.
+// request makes the request of the vector, with changes.
 func (v vector) request(change ...func(r *http.Request)) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader(v.body))
 	for name, value := range v.header {
@@ -115,7 +115,7 @@ func (v vector) request(change ...func(r *http.Request)) *http.Request {
 	return r
 }
 
-// old is a secret that fits each scheme: a verifier has it besides the right one.
+// old is a secret that every scheme accepts. Each verifier has it in addition to the right one.
 var old = access.NewSecret("whsec_" + base64.StdEncoding.EncodeToString([]byte("an old secret of thirty bytes.")))
 
 func (v vector) verifier(t *testing.T, opts ...webhook.Option) *webhook.Verifier {
@@ -373,7 +373,7 @@ func TestAMessageThatIsBeingHandledIsNotHandledTwice(t *testing.T) {
 	})
 }
 
-// signGitHub signs as GitHub does, with code of its own.
+// signGitHub signs as GitHub does. It does not use the code of the package.
 func signGitHub(secret, body string) *http.Request {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte(body))
@@ -503,8 +503,8 @@ func TestThePartsOfWhatIsSignedCannotBeShifted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := vectors()["standard"]
 		time.Sleep(time.Until(time.Unix(v.at, 0)))
-		// A sender signs an id with a dot in it. Another id, time and body then have
-		// the same signature.
+		// A sender signs an id with a dot in it. Another id, time and body then have the same text, and
+		// so the same signature.
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(v.secret, "whsec_"))
 		require.NoError(t, err)
 		m := hmac.New(sha256.New, key)
@@ -600,8 +600,8 @@ func fuzz(f *testing.F, name string, headers ...string) {
 	})
 }
 
-// signed reports whether the headers have the published signature and the values that
-// it was made for. The fuzzer can find no other one that is good.
+// signed reports whether the headers have the published signature and the values that it was made for.
+// The fuzzer can't find any other valid signature.
 func signed(v vector, header map[string]string) bool {
 	for name, value := range v.header {
 		if name != v.signals && header[name] != value {

@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// TestRun runs the program as it is, in virtual time: the live part takes none, and its clock begins at midnight.
+// TestRun runs the program in virtual time: the live part takes no real time, and its clock begins at
+// midnight.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "new")
@@ -58,7 +59,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestSmall is a tenth of the default month, for a tenth of the budget.
+// TestSmall runs a tenth of the default month's calls, with a tenth of the budget.
 func TestSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -68,7 +69,7 @@ func TestSmall(t *testing.T) {
 	})
 }
 
-// TestMonth holds every sum of the whole default month against another one.
+// TestMonth compares every sum of the default month with a sum from another source.
 func TestMonth(t *testing.T) {
 	cfg, err := parse(nil, io.Discard)
 	require.NoError(t, err)
@@ -76,7 +77,7 @@ func TestMonth(t *testing.T) {
 	m := replayed(t, cfg.budget, calls)
 	bill, saved := m.statements(t)
 
-	// What a rater says about each call by itself is what was billed for it, or would have been.
+	// The billed amount must equal the sum of a rater's results for the single calls.
 	want := rated(t, m.books.lambda, calls)
 	got, err := bill.Total.List.Add(saved.Total.List)
 	require.NoError(t, err)
@@ -116,7 +117,7 @@ func TestFOCUS(t *testing.T) {
 	}
 }
 
-// TestNoBudgetSpent has a budget that is large enough, also for the loop.
+// TestNoBudgetSpent has a budget that is large enough even for the loop.
 func TestNoBudgetSpent(t *testing.T) {
 	m := replayed(t, money(t, "100 USD"), newTraffic(1, 1000))
 	var out bytes.Buffer
@@ -158,7 +159,7 @@ func TestWhereItIsNoon(t *testing.T) {
 	}
 }
 
-// TestLive draws, too.
+// TestLive also draws on a screen.
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stdout, screen bytes.Buffer
@@ -254,7 +255,7 @@ func (m *month) statements(t *testing.T) (bill, saved cost.Statement) {
 	return bill, saved
 }
 
-// rated adds up what a rater says about each call.
+// rated adds up the results of a rater for each call.
 func rated(t *testing.T, book *cost.Book, calls []call) cost.Money {
 	t.Helper()
 	rater, sum := cost.NewRater(book), new(big.Rat)
@@ -268,7 +269,7 @@ func rated(t *testing.T, book *cost.Book, calls []call) cost.Money {
 	return cost.NewMoney(sum, book.About().Currency)
 }
 
-// readFOCUS adds up the rows of a file, all and by tenant, and checks each.
+// readFOCUS checks each row of a file, and adds up all rows, and those of each tenant.
 func readFOCUS(t *testing.T, file string) (sum *big.Rat, byTenant map[string]*big.Rat) {
 	t.Helper()
 	f, err := os.Open(file)
@@ -323,7 +324,7 @@ func requireEqual(t *testing.T, want, got cost.Money) {
 	require.Zero(t, diff, "want %s, got %s", want, got)
 }
 
-// find returns what the parentheses of a pattern match.
+// find returns the part of the text that the parentheses of a pattern match.
 func find(t *testing.T, text, pattern string) string {
 	t.Helper()
 	match := regexp.MustCompile(pattern).FindStringSubmatch(text)

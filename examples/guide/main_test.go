@@ -24,7 +24,7 @@ func TestTwoPotsOfTeaCostNineDollars(t *testing.T) {
 	assert.Equal(t, Quote{Cents: 900}, res.Output)
 }
 
-// In a bubble of testing/synctest two seconds take no time.
+// In a bubble of testing/synctest two seconds take no real time.
 func TestAWarehouseThatHangsCostsTheCallerTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := faastest.New(t)

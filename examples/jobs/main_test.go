@@ -22,7 +22,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// TestMain lets the test binary be the program as well, so that a test can send signals to a process of its own.
+// TestMain runs the program instead of the tests if a test has started the binary as a process of its
+// own. So a test can send it signals.
 func TestMain(m *testing.M) {
 	if os.Getenv("JOBS_CHILD") != "" {
 		main()
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// inBubble gives test a host whose time is virtual.
+// inBubble calls test with a host in virtual time.
 func inBubble(t *testing.T, test func(t *testing.T, h *host, out *bytes.Buffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +117,7 @@ func TestRun(t *testing.T) {
 	require.Error(t, run(t.Context(), []string{"-drain", "soon"}, &out, t.Output()))
 }
 
-// TestSIGTERMInABackoff is the real thing: a process of its own, a signal from outside, and the exit code.
+// TestSIGTERMInABackoff uses a process of its own, a signal from outside, and the exit code.
 func TestSIGTERMInABackoff(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no SIGTERM to send")
@@ -141,7 +142,7 @@ func TestSIGTERMInABackoff(t *testing.T) {
 	requireBill(t, string(rest))
 }
 
-// requireBill holds the last tables to what a run does: the states of the jobs and how often each ran.
+// requireBill compares the last tables with the run: the states of the jobs, and how often each ran.
 func requireBill(t *testing.T, out string) {
 	t.Helper()
 	for _, line := range []string{

@@ -29,7 +29,7 @@ caller internal
 `)
 }
 
-// Prometheus itself answers the queries in CI, by observe/faasprom/prometheus.sh.
+// In CI, observe/faasprom/prometheus.sh runs the queries in Prometheus itself.
 func TestTheTrafficHasAllThatTheDashboardShows(t *testing.T) {
 	h, err := newHost()
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestItServesUntilItIsStopped(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// started sends the first thing that is written.
+// started is a writer that sends its first write to a channel.
 type started struct{ line chan string }
 
 func (s *started) Write(p []byte) (int, error) {

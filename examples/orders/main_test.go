@@ -17,7 +17,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// dirEnv makes the test binary the program, on that directory.
+// dirEnv is the environment variable with the directory. If it is set, the test binary runs the
+// program.
 const dirEnv = "ORDERS_TEST_DIR"
 
 func TestMain(m *testing.M) {

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// dbEnv makes the test binary the program, on that database.
+// dbEnv is the environment variable with the database. If it is set, the test binary runs the program.
 const dbEnv = "OUTBOX_TEST_DB"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// postgres starts a server that ends with the test.
+// postgres starts a server and stops it at the end of the test.
 func postgres(t *testing.T) (db string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "outbox") //nolint:usetesting // short: it has the socket

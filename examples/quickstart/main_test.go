@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// TestGoTestdata runs the program over the files of the Go installation, as its reader does.
+// TestGoTestdata runs the program with the files of the Go installation, which is the default.
 func TestGoTestdata(t *testing.T) {
 	if _, _, err := goTestdata(); err != nil {
 		t.Skip(err)
@@ -75,7 +75,7 @@ func TestDirectory(t *testing.T) {
 	require.Equal(t, image.Rect(0, 0, 64, 16), img.Bounds())
 }
 
-// TestInterrupted ends the context in the middle of a run that would take minutes.
+// TestInterrupted ends the context in the middle of a run that would otherwise take minutes.
 func TestInterrupted(t *testing.T) {
 	dir := makeFiles(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -104,7 +104,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestRecorder compares the table's numbers with those of another meter beside it.
+// TestRecorder compares the numbers of the table with those of another meter.
 func TestRecorder(t *testing.T) {
 	rec := newRecorder()
 	var mu sync.Mutex

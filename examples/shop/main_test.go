@@ -41,7 +41,7 @@ func open(t *testing.T, args ...string) (base string, closing func()) {
 	}
 }
 
-// until asks for a path until what it answers will do.
+// until requests a URL until the answer is enough.
 func until[T any](t *testing.T, url string, enough func(T) bool) {
 	t.Helper()
 	var last T

@@ -18,7 +18,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets the test binary be the program as well, so that a test can send signals to a process of its own.
+// TestMain runs the program instead of the tests if a test has started the binary as a process of its
+// own. So a test can send it signals.
 func TestMain(m *testing.M) {
 	if os.Getenv("SIDEWORK_CHILD") != "" {
 		main()
@@ -38,8 +39,8 @@ func TestBadArgumentsAreRefused(t *testing.T) {
 	require.Error(t, run(t.Context(), []string{"-drain", "soon"}, t.Output(), t.Output()))
 }
 
-// TestNoWebhookIsLostWhenSIGTERMComesInTheBackoff is the real thing: a process of its own, a signal from outside, and the
-// exit code.
+// TestNoWebhookIsLostWhenSIGTERMComesInTheBackoff uses a process of its own, a signal from outside, and
+// the exit code.
 func TestNoWebhookIsLostWhenSIGTERMComesInTheBackoff(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no SIGTERM to send")
@@ -53,7 +54,8 @@ func TestNoWebhookIsLostWhenSIGTERMComesInTheBackoff(t *testing.T) {
 	}
 }
 
-// terminated runs the program, sends it SIGTERM when all webhooks were tried once, and returns what it says.
+// terminated runs the program, sends it SIGTERM when all webhooks were tried once, and returns its
+// output.
 func terminated(t *testing.T) string {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-term", "0", "-drain", "300ms")
@@ -78,7 +80,7 @@ func terminated(t *testing.T) string {
 
 var story = regexp.MustCompile(`(?s)^400 orders taken.*\n(\d+) delivered, (\d+) wait for their next try; waiting.*SIGTERM: .*drained in .*: (\d+) delivered, (\d+) named as left\nthe endpoint has taken (\d+)\n$`)
 
-// requireStory holds a run to what its program promises.
+// requireStory checks the promises of the program in its output.
 func requireStory(t *testing.T, out string) {
 	t.Helper()
 	found := story.FindStringSubmatch(out)

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// In virtual time the figures are exact, but for which of the calls that come together is first.
+// In virtual time the figures are exact, except for the order of calls that come at the same moment.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -25,8 +25,8 @@ func TestRun(t *testing.T) {
 		alone, fifo, fair := p99(t, out.String(), "alone"), p99(t, out.String(), "in one line with a"), p99(t, out.String(), "taking turns with a")
 		require.Equal(t, 4*time.Millisecond, alone, "ten calls, eight slots")
 		require.Greater(t, fifo, 500*time.Millisecond, "10,000 calls of 2 ms by eight, and a queue that stays full")
-		// b gets half of the slots as those of a come free: a keeps the slots that it got before
-		// b called, until its calls end.
+		// b gets half of the slots when a's calls free them: calls of a that began before b's keep
+		// their slots until they end.
 		require.LessOrEqual(t, fair, 2*alone+2*time.Millisecond)
 		require.Regexp(t, `taking turns with a +\S+ +\S+ +0\n`, out.String(), "b is never refused")
 		require.Regexp(t, `a: 20s recorded, 20s by its handlers' stopwatches, 0.00 % apart`, out.String())

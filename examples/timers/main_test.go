@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
-// printed may be written to by functions that run at once.
+// printed is a writer for functions that may run at the same time.
 type printed struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer

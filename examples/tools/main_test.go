@@ -20,7 +20,8 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
-// TestMain also is the program itself, where a test starts it as an agent's host would.
+// TestMain runs the program instead of the tests if a test has started the binary as an agent's host
+// would.
 func TestMain(m *testing.M) {
 	if os.Getenv("TOOLS_STDIO") != "" {
 		if err := run(context.Background(), []string{"-stdio"}, os.Stdout, os.Stderr); err != nil {
@@ -31,8 +32,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
-// TestRun runs the program as it is, but in virtual time: the bubble's clock jumps to the next timer when every goroutine
-// waits, so that the run takes no time and every number is exact.
+// TestRun runs the whole program in virtual time: the bubble's clock jumps to the next timer when every
+// goroutine waits. So the run takes no real time and every number is exact.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -63,7 +64,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestAnswersInTime looks at the times behind the table, which in virtual time are what they should be, exactly.
+// TestAnswersInTime checks the times behind the table. In virtual time they must be exact.
 func TestAnswersInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, err := newHost()
@@ -89,8 +90,9 @@ func TestAnswersInTime(t *testing.T) {
 	})
 }
 
-// TestOverHTTP is 200 calls of five agents with sessions, at once, over a real connection and by the real clock. How a call
-// ends does not depend on the clock but for how many find room at the busy tool.
+// TestOverHTTP makes 200 calls of five agents with sessions, at once, over a real connection and in
+// real time. The ends of the calls do not depend on the clock, except for how many calls the busy tool
+// has room for.
 func TestOverHTTP(t *testing.T) {
 	h, err := newHost()
 	require.NoError(t, err)
@@ -134,7 +136,7 @@ func TestOverHTTP(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// addressIn finds the endpoint in what the program says.
+// addressIn returns a writer that finds the endpoint in the program's output.
 func addressIn(addr chan<- string) io.Writer {
 	return writerFunc(func(p []byte) (int, error) {
 		_, endpoint, ok := strings.Cut(strings.TrimSpace(string(p)), "at ")
@@ -177,7 +179,7 @@ func TestOverStdio(t *testing.T) {
 	require.Equal(t, cost.ReasonBudget, refusal.Reason)
 }
 
-// TestOverspend asks for all of a budget first, and then for more.
+// TestOverspend first spends the whole budget, and then asks for more.
 func TestOverspend(t *testing.T) {
 	h, err := newHost()
 	require.NoError(t, err)

@@ -205,8 +205,8 @@ func TestTheSuitesBatches(t *testing.T) {
 	}
 }
 
-// receiver is a handler in front of a function that keeps its events. events
-// returns those that came since it was last called.
+// receiver is a handler in front of a function that stores its events. events returns the events since
+// its last call.
 func receiver(tb testing.TB) (h http.Handler, events func() []cloudevents.Event) {
 	tb.Helper()
 	r := faastest.New(tb)

@@ -182,7 +182,7 @@ func TestAFunctionOfTheDataCanKnowTheEvent(t *testing.T) {
 	require.Equal(t, `"none"`, string(out), "no event has led to the call")
 }
 
-// Section 3.1.3.2 of the HTTP binding has the example.
+// The example is that of section 3.1.3.2 of the HTTP binding.
 func TestHeadersArePercentDecodedAndEncoded(t *testing.T) {
 	t.Parallel()
 	r := faastest.New(t)
@@ -287,7 +287,7 @@ func TestBodiesAndBatchesAreBounded(t *testing.T) {
 	}
 	require.Len(t, b.take(), 2)
 
-	// Content-Length may be forged or missing: the limit holds for what is read.
+	// Content-Length may be wrong or missing: the limit applies to the bytes that are read.
 	req := httptest.NewRequest(http.MethodPost, "/", io.LimitReader(zeros{}, 1<<40))
 	for k, v := range binary() {
 		req.Header.Set(k, v)
@@ -418,7 +418,7 @@ func (fullMeter) Record(context.Context, faas.Execution) {}
 func (fullMeter) Reserve() bool                          { return false }
 func (fullMeter) Unreserve()                             {}
 
-// gate is a Gate that answers what a func returns.
+// gate is a Gate that returns the error of a func.
 type gate func() error
 
 func (g gate) Admit(context.Context, faas.Invocation) error { return g() }
@@ -643,8 +643,8 @@ func TestAReplyHasTheContentTypeOfItsEventAndNoOther(t *testing.T) {
 	}
 }
 
-// FuzzHandler sends arbitrary requests. Each is answered with a status that is
-// documented, and what a function gets is a valid event.
+// FuzzHandler sends arbitrary requests. Each is answered with a documented status, and each event that
+// reaches a function is valid.
 func FuzzHandler(f *testing.F) {
 	h, events := receiver(f)
 	structured, err := json.Marshal(event(f))

@@ -17,7 +17,7 @@ var day = time.Date(2026, 5, 17, 12, 0, 0, 0, time.UTC)
 
 const catchAll = `{}`
 
-// post sends a request as it is, and returns the answer with its body read.
+// post sends a request with that header and body, and returns the answer with its body read.
 func post(tb testing.TB, h http.Handler, header map[string]string, body string) (*http.Response, string) {
 	tb.Helper()
 	req := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/", bytes.NewBufferString(body))
@@ -38,7 +38,7 @@ func do(tb testing.TB, h http.Handler, req *http.Request) (*http.Response, strin
 	return res, string(data)
 }
 
-// binary are the headers of an event.
+// binary returns the headers of an event in binary mode.
 func binary(more ...string) map[string]string {
 	h := map[string]string{
 		"ce-specversion": "1.0", "ce-id": "1", "ce-type": "com.example.test", "ce-source": "/shops/7",

@@ -24,7 +24,7 @@ func TestAMistakeInTheLanguageIsAPatternError(t *testing.T) {
 	require.ErrorContains(t, err, "faasevents: ")
 }
 
-// An attribute reads the same in every mode: in a header, a number is text.
+// An attribute matches in the same way in every mode: in a header, a number is text.
 func TestAnAttributeMatchesAsTextAndAsWhatItReadsAs(t *testing.T) {
 	t.Parallel()
 	typed, text := event(t), event(t)
@@ -77,7 +77,7 @@ func TestDataThatIsNoJSONIsOneTextOrNothing(t *testing.T) {
 	require.True(t, faasevents.Pattern{}.Match(cloudevents.Event{}), "nor does an event without attributes trouble it")
 }
 
-// event is what the tests send.
+// event returns the event that the tests use.
 func event(tb testing.TB) cloudevents.Event {
 	tb.Helper()
 	e := cloudevents.NewEvent()

@@ -12,7 +12,8 @@ import (
 	"github.com/inproc/faas/trigger/faasevents"
 )
 
-// A call is asked about by the WithTracing func, and a job by the carrier that saves.
+// The test reads the trace context of a call in the WithTracing func, and that of a job in the
+// carrier's Save.
 func TestACallOrJobIsAPartOfTheTraceOfItsEvent(t *testing.T) {
 	t.Parallel()
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

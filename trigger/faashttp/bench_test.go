@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// item is what both sides of the benchmark decode and encode.
+// item is the input and the output of both sides of the benchmark.
 type item struct {
 	Name  string   `json:"name"`
 	Count int      `json:"count"`
@@ -27,8 +27,8 @@ func more(_ context.Context, in item) (item, error) {
 	return in, nil
 }
 
-// bare is a handler as it is written without the front: the same JSON, the same bound
-// on the body, and nothing else.
+// bare is a handler that is written without the front. It has the same JSON and the same
+// bound on the body, and nothing else.
 func bare(w http.ResponseWriter, r *http.Request) {
 	var in item
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 6<<20)).Decode(&in); err != nil {
@@ -44,9 +44,9 @@ func bare(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(out)
 }
 
-// BenchmarkRequest compares a request to the front with one to a bare handler
-// that decodes and encodes the same JSON: of the handler alone, and over a
-// connection, where the server's own work is most of it.
+// BenchmarkRequest compares a request to the front with a request to a bare handler that
+// decodes and encodes the same JSON. It measures the handler alone, and a request over a
+// connection, whose cost is mostly that of the server.
 func BenchmarkRequest(b *testing.B) {
 	r := faas.New()
 	defer r.Close()

@@ -23,12 +23,13 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// outOf returns the handle of the job that tells the end of a dead one to its destination.
+// outOf returns the handle of the job that delivers the end of a dead job to its
+// destination.
 func outOf(r *faas.Router, dead uuid.UUID) *faas.Job[[]byte] {
 	return r.Job(uuid.NewSHA1(dead, []byte(faas.DeliversFailure)))
 }
 
-// bury has a job die, and returns how its delivery to the destination has ended.
+// bury makes a job dead, and returns how the delivery to its destination has ended.
 func bury(t *testing.T, to faas.Destination) (info faas.JobInfo) {
 	t.Helper()
 	r, _ := hosted(t)
@@ -44,7 +45,7 @@ func bury(t *testing.T, to faas.Destination) (info faas.JobInfo) {
 	return info
 }
 
-// receiver is a server on loopback. It keeps the last request, and its body.
+// receiver is a server on loopback. It stores the last request and its body.
 type receiver struct {
 	*httptest.Server
 
@@ -101,7 +102,7 @@ func TestADestinationConnectsToWhatIsPublicOrNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// A name, whose address only the resolver knows.
+			// The URL has a name, so the address is known only after it is resolved.
 			info := bury(t, faashttp.ToURL("http://localhost"+port+"/?key=secret", opts...).WithRetry(faas.Retry{}))
 			assert.Equal(t, faas.JobDead, info.State)
 			assert.Contains(t, info.Last.Error, "is not a public address")
@@ -229,7 +230,7 @@ func TestADestinationThatCannotWorkIsAMistake(t *testing.T) {
 	assert.Equal(t, "https://example.com/x", faashttp.ToURL(good+"?key=secret", nil).String())
 }
 
-// afar is a destination in virtual time, whose receiver answers as that handler does.
+// afar returns a destination in virtual time whose receiver is that handler.
 func afar(t *testing.T, answer http.HandlerFunc) faas.Destination {
 	t.Helper()
 	l := newWire()

@@ -18,7 +18,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// over serves a POST as if it came over a connection to that local address.
+// over serves a POST as if it came over a connection with that local address.
 func over(t *testing.T, local net.Addr, h http.Handler, path, host string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	return do(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -47,8 +47,8 @@ func doors(t *testing.T, opts ...faashttp.Option) map[string]http.Handler {
 	}
 }
 
-// A page can give its own name the address 127.0.0.1 (DNS rebinding). The browser then
-// takes the functions for a part of the page's own site.
+// A page can resolve its own name to 127.0.0.1 (DNS rebinding). The browser then takes the
+// functions for a part of the page's own site.
 func TestOnLoopbackOnlyHostsThatAreKnownToBeMeantAreServed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		all := doors(t, faashttp.WithHosts("fn.example", "Proxy.example:8443"))
@@ -209,7 +209,7 @@ func raw(method, path, host string, header ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n1"
 }
 
-// The server checks all of its routes, also those that this package does not serve.
+// The server checks all of its routes, including those of other packages.
 func TestAServerOnLoopbackServesNoPageThatPretendsToBeItsOwn(t *testing.T) {
 	t.Parallel()
 	r, m := hosted(t)

@@ -61,7 +61,7 @@ func TestEveryKindOfRefusalHasItsAnswerOverEveryDoor(t *testing.T) {
 	}
 }
 
-// The platform's error names the function, and the call its alias.
+// The router's error names the function, and the call names the alias.
 func TestARefusalByAnAliasHasTheAnswerOfOneByName(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := refusing(t, &faas.Error{Kind: faas.KindBusy, Reason: "mine", RetryAfter: 90 * time.Second, Err: errNo})
@@ -148,7 +148,7 @@ func TestAProblemIsWhatTheFrontWouldAnswer(t *testing.T) {
 	})
 }
 
-// trap is an error with methods that panic.
+// trap is an error whose methods panic.
 type trap struct{}
 
 func (trap) Error() string { panic("no") }

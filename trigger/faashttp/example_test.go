@@ -65,7 +65,7 @@ func Example_mount() {
 	// 422 {"title":"Unprocessable Entity","status":422,"detail":"Nothing is ordered.","reason":"empty"
 }
 
-// A handler of your own calls a function, and answers an error as the front would.
+// A handler of your own calls a function, and answers an error as the front does.
 func ExampleProblemOf() {
 	router := faas.New()
 	defer router.Close()
@@ -106,8 +106,8 @@ func ExampleNewServer() {
 	// <nil>
 }
 
-// What a handler logs is returned to a client of Lambda's wire that asks for it, for
-// example by aws lambda invoke --log-type Tail.
+// A client of Lambda's wire that asks for the log gets what a handler writes to it, for
+// example with aws lambda invoke --log-type Tail.
 func ExampleLogs() {
 	router := faas.New(faas.WithContext(faashttp.Carry))
 	defer router.Close()
@@ -126,8 +126,8 @@ func ExampleLogs() {
 	// "done" true
 }
 
-// A function behind a function URL answers with a status, headers and cookies;
-// the types of github.com/aws/aws-lambda-go/events fit as well.
+// A function behind a function URL returns a status, headers and cookies. Its output may
+// also have a type of github.com/aws/aws-lambda-go/events.
 func ExampleFunctionURL() {
 	router := faas.New()
 	defer router.Close()
@@ -149,7 +149,7 @@ func ExampleFunctionURL() {
 	// 202 text/plain got /a/b
 }
 
-// What is given up is posted to a URL, as AWS Lambda's destinations tell it.
+// A job that is given up is posted to a URL, in the form of AWS Lambda's destinations.
 func ExampleToURL() {
 	letters := make(chan string)
 	ops := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -174,7 +174,7 @@ func ExampleToURL() {
 	// RetriesExhausted after 2 attempts: {"errorMessage":"the card is declined","errorType":"errorString"}
 }
 
-// A caller that does not want to wait gets the place of a job.
+// A caller that does not want to wait gets the path of a job.
 func ExampleHandler_respondAsync() {
 	router := faas.New()
 	defer router.Close()

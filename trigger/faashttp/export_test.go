@@ -9,7 +9,7 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Unexported functions that the decoders' tests call.
+// These are unexported functions that the tests of the decoders call.
 var (
 	IsTraceParent  = isTraceParent
 	Message        = eventMessage
@@ -24,19 +24,19 @@ func ParseTarget(s string) (region, account, name, qualifier string, ok bool) {
 	return t.region, t.account, t.name, t.qualifier, ok
 }
 
-// ParseAnswer reads a function's output as a function URL does.
+// ParseAnswer parses a function's output as a function URL does.
 func ParseAnswer(out []byte) (status int, h http.Header, body []byte, ok bool) {
 	a, ok := parseURLResponse(out)
 	return a.status, a.headers, a.body, ok
 }
 
-// ParseHead reads a stream's first piece.
+// ParseHead parses a stream's first piece.
 func ParseHead(piece []byte) (status int, h http.Header, rest []byte, ok bool) {
 	a, rest, ok := parseStreamHead(piece)
 	return a.status, a.headers, rest, ok
 }
 
-// ServeOn is Run on a listener that the test has made.
+// ServeOn is like Run, on a listener that the test has made.
 func ServeOn(s *Server, ctx context.Context, l net.Listener) error { //nolint:revive // the receiver comes first
 	s.mu.Lock()
 	s.listener = l
@@ -44,21 +44,22 @@ func ServeOn(s *Server, ctx context.Context, l net.Listener) error { //nolint:re
 	return s.Run(ctx)
 }
 
-// WeightsOf is an alias of a version that gives a part of its calls to another.
+// WeightsOf returns the weights of an alias of a version that gives the part to another
+// version.
 func WeightsOf(version, other int, part float64) faas.Weights {
 	return split{version: version, others: map[int]float64{other: part}}.weights()
 }
 
-// PartOf is the part of the other.
+// PartOf returns the part that the other version gets.
 func PartOf(w faas.Weights, version, other int) float64 { return splitOf(w, version).others[other] }
 
-// IsPublic reports whether a destination may connect to an address that is not named.
+// IsPublic reports whether a destination may connect to an address without WithNetworks.
 func IsPublic(a netip.Addr) bool { return isPublic(a) }
 
-// ParseRetryAfter reads a Retry-After.
+// ParseRetryAfter parses a Retry-After.
 var ParseRetryAfter = parseRetryAfter
 
-// WithDial has a destination make its connections by f, without judging addresses.
+// WithDial makes a destination connect by f, without a check of the addresses.
 func WithDial(f func(ctx context.Context, network, address string) (net.Conn, error)) DestinationOption {
 	return destinationOption(func(d *urlDestination) { d.dial = f })
 }
@@ -66,7 +67,7 @@ func WithDial(f func(ctx context.Context, network, address string) (net.Conn, er
 // PrefersAsync reports whether a Prefer header asks for a job.
 func PrefersAsync(header string) bool { return prefersAsync(http.Header{"Prefer": {header}}) }
 
-// Follow is what a destination with that header answers to a redirect.
+// Follow returns the answer to a redirect of a destination with that header.
 func Follow(header string, req *http.Request, via ...*http.Request) error {
 	return (&urlDestination{header: http.Header{header: {"secret"}, "Content-Type": {"application/json"}}}).follow(req, via)
 }

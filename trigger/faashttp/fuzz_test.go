@@ -24,8 +24,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// functionName is the pattern for FunctionName in the API's model, except that it
-// allows the dollar of $LATEST wherever the API does.
+// functionName is the pattern for FunctionName in the API's model. It differs in one point:
+// it allows the dollar of $LATEST in all places where the API does.
 var functionName = regexp.MustCompile(`^(arn:(aws[^:]*)?:lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:(\$LATEST|[a-zA-Z0-9-_]{1,128}))?$`)
 
 func FuzzParseTarget(f *testing.F) {
@@ -117,7 +117,7 @@ func FuzzParseHead(f *testing.F) {
 	})
 }
 
-// sendable asserts that what is written is exactly one valid response.
+// sendable asserts that the written response is exactly one valid response.
 func sendable(t *testing.T, status int, h http.Header) {
 	t.Helper()
 	assert.GreaterOrEqual(t, status, 200)
@@ -164,7 +164,7 @@ func FuzzTraceParent(f *testing.F) {
 	})
 }
 
-// decode reverses the encoder, written from the same documentation. It allocates
+// decode is the reverse of the encoder, written from the same documentation. It allocates
 // nothing for a length that exceeds the data.
 func decode(m []byte) (headers map[string]string, payload, rest []byte, err error) {
 	bad := errors.New("not a message")
@@ -243,7 +243,7 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// What a receiver says about when to come back is never longer than a day, nor negative.
+// The time in a receiver's Retry-After is used as at most a day, and never as negative.
 func FuzzRetryAfter(f *testing.F) {
 	for _, s := range []string{"", "0", "7", " 120\t", "-1", "99999999999999999999", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"} {
 		f.Add(s)
@@ -260,7 +260,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// A URL that is taken names no address that is not public.
+// A URL that is accepted contains no address that is not public.
 func FuzzToURL(f *testing.F) {
 	for _, s := range []string{"https://example.com/x?y", "http://10.0.0.1", "http://[::1%25eth0]/", "HTTP://[::ffff:7f00:1]:80", "http://u@h", "//h", "http://%31%30.0.0.1/", "http://h:99999"} {
 		f.Add(s)
@@ -280,7 +280,7 @@ func FuzzToURL(f *testing.F) {
 	})
 }
 
-// The request that a job carries is one that a front would have taken.
+// The request that is stored with a job is one that a front would accept.
 func FuzzCarrier(f *testing.F) {
 	f.Add([]byte(`{"id":"r-1","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","tracestate":"a=1","clientContext":"{}"}`))
 	f.Add([]byte(`{"id":"a\nb"}`))
@@ -305,8 +305,8 @@ func FuzzCarrier(f *testing.F) {
 	})
 }
 
-// Whatever comes before and after it, a respond-async that stands by itself is found, and
-// one inside of a quoted string is not.
+// A respond-async that is a preference of its own is found, whatever is before and after
+// it. One inside of a quoted string is not found.
 func FuzzPrefer(f *testing.F) {
 	for _, s := range []string{"", "wait=10", `a="b, c"`, `a="\""`, "\"", ",;=", "respond-async"} {
 		f.Add(s)
@@ -325,7 +325,7 @@ func FuzzPrefer(f *testing.F) {
 	})
 }
 
-// No path of a job ends in an answer of the server's own making, or of another shape.
+// Every answer to the path of a job comes from the front, in its documented form.
 func FuzzJobPath(f *testing.F) {
 	for _, s := range []string{"f/jobs/0f8fad5b-d9cb-469f-a165-70867728950e", "f/jobs/", "/jobs/x", "f/jobs/../x", "f:2/jobs/{0f8fad5b-d9cb-469f-a165-70867728950e}", "f/jobs/urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e"} {
 		f.Add(s)

@@ -19,8 +19,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// streams serves two streaming functions, one of which fails in the middle, at
-// /fn/{name} and at /url/{name}.
+// streams serves two streaming functions at /fn/{name} and at /url/{name}. One of them
+// fails in the middle.
 func streams(t *testing.T) http.Handler {
 	t.Helper()
 	r, _ := hosted(t)
@@ -42,8 +42,8 @@ func streams(t *testing.T) http.Handler {
 	return mux
 }
 
-// ask10 sends a request of HTTP/1.0, which nginx speaks to its upstreams unless
-// configured otherwise, and reads the answer.
+// ask10 sends a request of HTTP/1.0, which nginx uses to its upstreams by default, and
+// reads the answer.
 func ask10(c net.Conn, path string) (*http.Response, string, error) {
 	if _, err := io.WriteString(c, "POST "+path+" HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
 		return nil, "", err
@@ -84,8 +84,8 @@ func TestAStreamThatBreaksOffDoesNotLookWholeOverHTTP10(t *testing.T) {
 	}
 }
 
-// Over a connection that can't be reset, a stream is one answer with its length, and
-// so is its error.
+// Over a connection that can't be reset, a stream is sent as one answer with its length,
+// and an error of the stream too.
 func TestAStreamOverHTTP10ThatCouldNotBeBrokenOffIsToldAsAWhole(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))

@@ -21,7 +21,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// deafness is a handler that returns when it is released, and not before.
+// deafness has a handler that ignores its context and returns only when it is released.
 type deafness struct {
 	began   chan bool // it runs; true: on the goroutine of the connection
 	release chan struct{}
@@ -36,13 +36,13 @@ func (d *deafness) handle(context.Context, json.RawMessage) (string, error) {
 	return "late", nil
 }
 
-// flusher is a writer that wraps another, and hands on Flusher.
+// flusher is a writer that wraps another writer and passes Flush on.
 type flusher struct{ http.ResponseWriter }
 
 func (f flusher) Flush()                      { f.ResponseWriter.(http.Flusher).Flush() }
 func (f flusher) Unwrap() http.ResponseWriter { return f.ResponseWriter }
 
-// postTo sends a request, and reads all of its answer.
+// postTo sends a request, and reads the whole answer.
 func postTo(t *testing.T, c *http.Client, url string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("1"))
@@ -55,8 +55,9 @@ func postTo(t *testing.T, c *http.Client, url string) (*http.Response, string) {
 	return res, string(body)
 }
 
-// Each client has its whole answer while the handler still runs, and the next request is
-// served. Only what writes to the connection itself goes without a goroutine of its own.
+// Each client gets its whole answer while the handler still runs, and the next request is
+// served. A handler has no goroutine of its own only if the writer is net/http's own over
+// HTTP/1.1.
 func TestADeafHandlerIsAnsweredInTimeOverEachProtocolAndWriter(t *testing.T) {
 	t.Parallel()
 	wrapped := func(h http.Handler) http.Handler {
@@ -146,7 +147,8 @@ func TestAHandlerThatPanicsOrExitsOnItsConnectionIsAnswered(t *testing.T) {
 	}
 }
 
-// The call of a client that has left ends with its handler, whose context has ended.
+// If a client disconnects, its call ends when the handler returns, and the handler's
+// context has ended.
 func TestAClientThatLeavesEndsTheContextOfAHandlerOnItsConnection(t *testing.T) {
 	t.Parallel()
 	r, m := hosted(t)
@@ -176,7 +178,7 @@ func TestAClientThatLeavesEndsTheContextOfAHandlerOnItsConnection(t *testing.T) 
 	assert.Equal(t, faas.Canceled, lastOf(t, m).Outcome)
 }
 
-// A connection that a runaway holds counts as active, until the handler returns.
+// A connection whose goroutine runs a runaway counts as active until the handler returns.
 func TestShutdownOfTheServerWaitsForARunawayOnItsConnection(t *testing.T) {
 	t.Parallel()
 	r, _ := hosted(t)

@@ -25,7 +25,7 @@ import (
 
 const async = "Prefer: respond-async"
 
-// later makes a call as a job, and returns its path.
+// later sends a call as a job, and returns the job's path.
 func later(t *testing.T, h http.Handler, target, body string, header ...string) (location string) {
 	t.Helper()
 	w := do(t, h, "POST", target, body, append(header, async)...)
@@ -38,7 +38,7 @@ func later(t *testing.T, h http.Handler, target, body string, header ...string) 
 	return location
 }
 
-// shown is a job as its path answers.
+// shown is the answer of a job's path.
 type shown struct {
 	ID, Function, State, Waiting, Condition string
 	Attempts                                int
@@ -219,7 +219,7 @@ func TestAJobIsCanceledAtItsPath(t *testing.T) {
 	})
 }
 
-// Each stranger gets, byte for byte, what there is to say of a job that does not exist.
+// Each stranger gets the answer for a job that does not exist, byte for byte.
 func TestAJobIsNoneOfAStrangersBusiness(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		type user struct{}
@@ -344,8 +344,8 @@ func TestAJobThatIsNotAcceptedIsAnsweredAsACall(t *testing.T) {
 	})
 }
 
-// Many clients send, look and cancel at once. Each job ends in one state, and only those
-// that were answered 202 are there.
+// Many clients send, read and cancel jobs at once. Each job ends in one state, and only
+// jobs that were answered 202 exist.
 func TestManyClientsOfJobsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithConcurrency(8), faas.WithJobs(faas.NewMemoryJobs(1000, 0)))

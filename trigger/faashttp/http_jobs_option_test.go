@@ -18,7 +18,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// acceptedJob is the ID in the answer of a call that is made later.
+// acceptedJob returns the ID in the answer to a call that becomes a job.
 func acceptedJob(t *testing.T, h http.Handler, target string) uuid.UUID {
 	t.Helper()
 	w := do(t, h, "POST", target, "7")

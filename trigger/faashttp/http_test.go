@@ -129,7 +129,7 @@ func TestARefusalForWantOfRoomSaysWhenToComeBack(t *testing.T) {
 	})
 }
 
-// TestADeniedFunctionLooksLikeAnUnknownOne tries every way to ask for a function.
+// TestADeniedFunctionLooksLikeAnUnknownOne tries every request that is about a function.
 func TestADeniedFunctionLooksLikeAnUnknownOne(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		entered := false
@@ -168,7 +168,7 @@ func TestADeniedFunctionLooksLikeAnUnknownOne(t *testing.T) {
 }
 
 // In TestAConfusedDeputyTellsNothing a permitted function calls a denied one for the
-// caller and returns the error as it is.
+// caller, and returns the error unchanged.
 func TestAConfusedDeputyTellsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithGate(gate(func(ctx context.Context, inv faas.Invocation) error {
@@ -195,7 +195,7 @@ func TestAConfusedDeputyTellsNothing(t *testing.T) {
 	})
 }
 
-// counter is a body that counts the bytes read of it. It may be endless.
+// counter is a body that counts how many of its bytes are read. It may be endless.
 type counter struct {
 	n, left int
 	endless bool
@@ -252,7 +252,7 @@ func TestABodyIsReadToItsLimitAndNoFurther(t *testing.T) {
 	})
 }
 
-// The largest integer is a valid limit: one byte more must not overflow.
+// The largest integer is a valid limit: adding one to it must not overflow.
 func TestABodyWithoutALimitIsReadToItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t, faas.WithLimits(math.MaxInt, math.MaxInt))
@@ -283,7 +283,7 @@ func TestABodyWithoutALimitIsReadToItsEnd(t *testing.T) {
 	})
 }
 
-// sized posts a body that announces the length n; -1 announces none.
+// sized posts a body with the Content-Length n; -1 means none.
 func sized(t *testing.T, h http.Handler, path, body string, n int64) *httptest.ResponseRecorder {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, io.NopCloser(strings.NewReader(body)))
@@ -293,7 +293,7 @@ func sized(t *testing.T, h http.Handler, path, body string, n int64) *httptest.R
 	return w
 }
 
-// TestAForgedLengthBuysNoMemory announces bodies that never arrive.
+// TestAForgedLengthBuysNoMemory sends a Content-Length for bodies that never arrive.
 func TestAForgedLengthBuysNoMemory(t *testing.T) {
 	r, _ := hosted(t)
 	faas.Register(r, "echo", echo)
@@ -339,8 +339,8 @@ func TestARequestsIdAndTraceAreKeptIfTheyAreWellFormed(t *testing.T) {
 	})
 }
 
-// A handler may keep its context for ever, and an event may wait for long. Neither may
-// keep the request, its connection and its buffers in memory.
+// A handler may keep its context for ever, and an event may wait for long. Neither may keep
+// the request, its connection and its buffers in memory.
 func TestWhatOutlivesARequestDoesNotKeepIt(t *testing.T) {
 	t.Parallel()
 	r, _ := hosted(t)

@@ -25,7 +25,7 @@ import (
 const functionsPath = "/2015-03-31/functions/"
 
 // released makes a router with the versions $LATEST, 1, 2 and 3 of a function f. Each
-// answers its version.
+// returns its version.
 func released(t *testing.T, opts ...faas.RouterOption) *faas.Router {
 	t.Helper()
 	r, _ := hosted(t, opts...)
@@ -42,7 +42,7 @@ func released(t *testing.T, opts ...faas.RouterOption) *faas.Router {
 	return r
 }
 
-// aliasOf is an alias as a client reads it.
+// aliasOf is an alias as a client decodes it.
 type aliasOf struct {
 	AliasArn, Name, FunctionVersion, Description, RevisionId string
 
@@ -56,7 +56,7 @@ func (a aliasOf) weights() map[string]float64 {
 	return a.RoutingConfig.AdditionalVersionWeights
 }
 
-// ask makes a request that must succeed, and reads its answer.
+// ask makes a request, checks its status, and decodes its answer.
 func ask[T any](t *testing.T, h http.Handler, status int, method, path, body string) (doc T) {
 	t.Helper()
 	w := do(t, h, method, path, body)
@@ -112,8 +112,9 @@ func TestTrafficIsShiftedAndTakenBackOverTheWire(t *testing.T) {
 	})
 }
 
-// A client takes a release back by removing the RoutingConfig. That must lead to the
-// version that it calls FunctionVersion, also once the other has most of the calls.
+// A client takes a release back by removing the RoutingConfig. All calls must then go to
+// the FunctionVersion that the client has set, even if the other version had most of the
+// calls.
 func TestTheFunctionVersionStaysWhileMostCallsGoElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := released(t)
@@ -173,8 +174,8 @@ func only(t *testing.T, r *faas.Router) faas.Alias {
 	return all[0]
 }
 
-// The texts are those that Lambda itself was seen to answer, by the snapshots of
-// LocalStack's tests against AWS.
+// The texts are those of Lambda itself. They were recorded in the snapshots of LocalStack's
+// tests against AWS.
 func TestWhatAnAliasCanNotBeIsRefusedAsLambdaDoes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := lambdaOf(t, released(t))
@@ -296,8 +297,9 @@ func TestARevisionIsOfOneChangeOfOneAlias(t *testing.T) {
 	})
 }
 
-// Of clients that go by the same RevisionId one wins. Clients without one all do, and
-// what one leaves alone is not lost by another.
+// If several clients use the same RevisionId, one of them succeeds. Clients without one all
+// succeed, and a field that a client does not change is not lost by another client's
+// change.
 func TestClientsThatMoveAnAliasAtOnceLoseNothing(t *testing.T) {
 	t.Parallel()
 	l := lambdaOf(t, released(t))
@@ -426,8 +428,8 @@ func TestVersionsAreListedInTheirOrder(t *testing.T) {
 	})
 }
 
-// A caller that may not know of a function, or of one of its versions, gets the answers
-// of one that does not exist, byte for byte.
+// A caller that may not know of a function, or of one of its versions, gets the answers for
+// one that does not exist, byte for byte.
 func TestAHiddenFunctionsAliasesAreHiddenToo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithGate(gate(func(_ context.Context, inv faas.Invocation) error {

@@ -17,7 +17,7 @@ import (
 
 func configs(name string) string { return "/2019-09-25/functions/" + name + "/event-invoke-config" }
 
-// config is the API's answer, but for the time of the last change.
+// config returns the API's answer without the time of the last change.
 func config(arn string, retries, seconds int, success, failure string) string {
 	to := func(d string) string {
 		if d == "" {

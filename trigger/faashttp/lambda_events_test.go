@@ -28,7 +28,7 @@ const asEvent = "X-Amz-Invocation-Type: Event"
 
 func invocations(name string) string { return "/2015-03-31/functions/" + name + "/invocations" }
 
-// anEvent sends an event and returns the id that was answered.
+// anEvent sends an event and returns the id in the answer.
 func anEvent(t *testing.T, l *faashttp.Lambda, name, body string, header ...string) string {
 	t.Helper()
 	w := do(t, l, "POST", invocations(name), body, append(header, asEvent)...)
@@ -42,7 +42,7 @@ func anEvent(t *testing.T, l *faashttp.Lambda, name, body string, header ...stri
 	return id
 }
 
-// isDone waits for the job of that id.
+// isDone waits for the job with that id.
 func isDone(t *testing.T, r *faas.Router, id string) error {
 	t.Helper()
 	_, err := r.Job(uuid.MustParse(id)).Wait(t.Context())
@@ -119,7 +119,7 @@ func TestAFullQueueThrottlesEventsAndAClosedRouterTakesNone(t *testing.T) {
 	})
 }
 
-// told is a status, and the type of the error.
+// told returns the status of an answer, and the type of its error.
 func told(w *httptest.ResponseRecorder) string {
 	return strings.TrimSpace(jsonOf(w.Code) + " " + w.Header().Get("X-Amzn-ErrorType"))
 }
@@ -165,7 +165,7 @@ func TestShutdownNamesTheEventsThatItLeaves(t *testing.T) {
 	})
 }
 
-// What the wire finds in the way must not tell a caller more than a denied call does.
+// An error of the wire must not show more to a caller than a denied call does.
 func TestAnEventIsJudgedWhileItsCallerListens(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t)
@@ -235,8 +235,8 @@ func TestAnEventGoesOnToSayWhoItsCallerIs(t *testing.T) {
 	})
 }
 
-// A client chooses the id of its request. It must not thereby get at the job of another, keep
-// another's from being accepted, or lose its own.
+// A client chooses the id of its request. The id must not give it access to another
+// client's job, prevent that another job is accepted, or lose its own job.
 func TestAnEventsIdIsTheRequestsUnlessAnotherJobHasIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t, faas.WithCarrier(faashttp.Carrier()))
@@ -282,7 +282,7 @@ func TestAnEventsIdIsTheRequestsUnlessAnotherJobHasIt(t *testing.T) {
 	})
 }
 
-// brokenJobs is a queue whose store is down.
+// brokenJobs is a queue whose store is unavailable.
 type brokenJobs struct{ faas.JobQueue }
 
 var errStore = errors.New("the store is down")

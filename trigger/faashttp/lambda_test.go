@@ -19,8 +19,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// TestTheWiresErrorsAreThisToTheLetter checks what SDKs are too lenient to notice: the
-// exact bodies, and the case of their keys.
+// TestTheWiresErrorsAreThisToTheLetter checks what SDKs do not check: the exact bodies, and
+// upper and lower case of their keys.
 func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithQueue(0))
@@ -61,7 +61,7 @@ func TestTheWiresErrorsAreThisToTheLetter(t *testing.T) {
 	})
 }
 
-// rude is an error with an Error method that panics, or takes an hour.
+// rude is an error whose Error method panics, or takes an hour.
 type rude struct{ panics bool }
 
 func (r rude) Error() string {
@@ -126,7 +126,7 @@ func TestAListingKeepsItsPlaceWhileFunctionsComeAndGo(t *testing.T) {
 	})
 }
 
-// With a region or account that no call can name, no function could be called.
+// No call could name a function of a region or account with a wrong form.
 func TestAnAddressThatTheWireWouldNotTakeIsAMistake(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t)
@@ -152,7 +152,7 @@ func TestAnAddressThatTheWireWouldNotTakeIsAMistake(t *testing.T) {
 	})
 }
 
-// Package json replaces such bytes, so that the function would get other data than
+// Package json replaces bytes that are not UTF-8, so the function would get other data than
 // was sent.
 func TestJSONIsUTF8OverTheWire(t *testing.T) {
 	bubble(t, func(t *testing.T) {

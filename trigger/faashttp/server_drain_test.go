@@ -20,7 +20,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// sleeper is a function that sleeps as many milliseconds as it is told.
+// sleeper is a function that sleeps that many milliseconds.
 func sleeper(ctx context.Context, ms int) (int, error) {
 	select {
 	case <-time.After(time.Duration(ms) * time.Millisecond):
@@ -30,7 +30,8 @@ func sleeper(ctx context.Context, ms int) (int, error) {
 	}
 }
 
-// request sends one request on a goroutine of its own; status is 0 for no answer.
+// request sends one request on a goroutine of its own. The status is 0 if there is no
+// answer.
 func request(l *wire, raw string) (status chan int) {
 	status = make(chan int, 1)
 	go func() {
@@ -44,8 +45,8 @@ func request(l *wire, raw string) (status chan int) {
 	return status
 }
 
-// unchecked makes a router of which faastest does not ask that its Shutdown succeeds: each
-// Shutdown has the errors of the servers' drainers.
+// unchecked makes a router whose Shutdown may fail without failing the test: in these tests
+// each Shutdown returns the errors of the servers' drainers.
 func unchecked(t *testing.T, opts ...faas.RouterOption) (*faas.Router, *faastest.Recorder) {
 	t.Helper()
 	m := &faastest.Recorder{}
@@ -56,9 +57,9 @@ func unchecked(t *testing.T, opts ...faas.RouterOption) (*faas.Router, *faastest
 
 const readyRequest = "GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
-// TestTheOrderOfADrainIsTheSameWhateverBeginsIt has Run's context end, the server's
-// Shutdown called, the router's called by another part of the program, and another
-// server of the router end.
+// TestTheOrderOfADrainIsTheSameWhateverBeginsIt begins the drain in four ways: the context
+// of Run ends, the server's Shutdown is called, another part of the program calls the
+// router's Shutdown, or another server of the router ends.
 func TestTheOrderOfADrainIsTheSameWhateverBeginsIt(t *testing.T) {
 	type host struct {
 		r      *faas.Router
@@ -123,8 +124,8 @@ func TestTheOrderOfADrainIsTheSameWhateverBeginsIt(t *testing.T) {
 	}
 }
 
-// In TestCallsThatAreCutOffAreAnsweredWhateverEndsThem the client must still read its
-// answer although the router cancels its call only at the end of the drain's time.
+// In TestCallsThatAreCutOffAreAnsweredWhateverEndsThem the client must get its answer
+// although the router cancels its call only at the end of the drain's time.
 func TestCallsThatAreCutOffAreAnsweredWhateverEndsThem(t *testing.T) {
 	for name, end := range map[string]func(ctx context.Context, r *faas.Router, s *faashttp.Server) error{
 		"the server": func(ctx context.Context, _ *faas.Router, s *faashttp.Server) error { return s.Shutdown(ctx) },
@@ -159,7 +160,8 @@ func TestCallsThatAreCutOffAreAnsweredWhateverEndsThem(t *testing.T) {
 	}
 }
 
-// The router's Shutdown has a minute, and Run's context 1 s after it has ended.
+// The router's Shutdown has a minute. The context of Run's Shutdown ends 1 s after Run's
+// context.
 func TestTheContextOfTheShutdownThatBeganCountsForRunUntilItsOwnEnds(t *testing.T) {
 	for own, want := range map[time.Duration]time.Duration{time.Hour: time.Minute, 10 * time.Second: 11 * time.Second} {
 		t.Run(own.String(), func(t *testing.T) {
@@ -186,8 +188,8 @@ func TestTheContextOfTheShutdownThatBeganCountsForRunUntilItsOwnEnds(t *testing.
 	}
 }
 
-// A caller that ends its context when Shutdown has returned, as most do, is no failure
-// of Run, which returns at the same time.
+// Most callers end the context of Shutdown when Shutdown has returned. This must not be a
+// failure of Run, which returns at the same time.
 func TestRunEndsWellWithTheShutdownOfAnotherPart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t)
@@ -201,8 +203,8 @@ func TestRunEndsWellWithTheShutdownOfAnotherPart(t *testing.T) {
 	})
 }
 
-// A client that does not read its answer is cut off when its grace is over. Its call has
-// ended: nothing is left for the router to report.
+// The connection of a client that does not read its answer is closed at the end of
+// cancelGrace. Its call has ended, so the router has nothing to report.
 func TestAClientThatDoesNotReadIsCutOffAfterADrain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := unchecked(t)
@@ -284,8 +286,8 @@ func TestAServerOfARouterThatIsClosedServesNothing(t *testing.T) {
 	}
 }
 
-// Close does not call what was given to OnShutdown: the server goes on to serve answers
-// that say so until its own context ends.
+// Close does not call the functions of OnShutdown. The server keeps answering that the
+// router is closed, until its own context ends.
 func TestAServerDrainsThoughItsRouterWasClosedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t)
@@ -315,7 +317,8 @@ func TestShutdownClosesThePortOfAServerThatDoesNotRun(t *testing.T) {
 	require.NoError(t, s.Run(t.Context()), "it has ended in good order")
 }
 
-// A hook's Shutdown would wait for itself, so the router refuses it, and the server stays.
+// A hook's Shutdown would wait for itself. So the router refuses it, and the server keeps
+// serving.
 func TestShutdownFromAHookOfTheRouterIsRefusedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var s *faashttp.Server

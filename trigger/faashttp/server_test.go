@@ -20,8 +20,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// TestAThousandSlowHeadersHarmNobody is a slowloris attack: connections that send one
-// byte of their header every four seconds.
+// TestAThousandSlowHeadersHarmNobody is a slowloris attack: connections that send one byte
+// of their header every four seconds.
 func TestAThousandSlowHeadersHarmNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, m := hosted(t)
@@ -82,8 +82,8 @@ func TestASlowBodyHoldsNoSlotAndIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestASlowReaderHoldsNoSlotAndIsGivenUp has clients that read nothing of an answer of
-// 6 MiB, and nothing of a stream.
+// In TestASlowReaderHoldsNoSlotAndIsGivenUp one client does not read an answer of 6 MiB,
+// and one does not read a stream.
 func TestASlowReaderHoldsNoSlotAndIsGivenUp(t *testing.T) {
 	for _, name := range []string{"answer", "stream"} {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestASlowReaderHoldsNoSlotAndIsGivenUp(t *testing.T) {
 	}
 }
 
-// In TestAClientThatLeavesCancelsItsCall the client leaves during a slow function, and
+// In TestAClientThatLeavesCancelsItsCall the client disconnects during a slow function, and
 // in the middle of a stream.
 func TestAClientThatLeavesCancelsItsCall(t *testing.T) {
 	for _, path := range []string{"/fn/wait", "/fn/stream", "/2015-03-31/functions/wait/invocations"} {
@@ -260,7 +260,7 @@ func TestAPageOfAnotherSiteCallsNothing(t *testing.T) {
 	})
 }
 
-// TestTimeLimitsOfTheServerAreNotTheFunctions: the server's limits are for clients.
+// TestTimeLimitsOfTheServerAreNotTheFunctions: the server's limits apply to clients only.
 func TestTimeLimitsOfTheServerAreNotTheFunctions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t, faas.WithTimeout(time.Hour))

@@ -54,7 +54,7 @@ func TestARequestBecomesAnEvent(t *testing.T) {
 	})
 }
 
-// A compressed body is not text, whatever its Content-Type says.
+// A compressed body is not text, also if its Content-Type is text.
 func TestAnEncodedBodyIsHandedOnInBase64(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r, _ := hosted(t)
@@ -109,7 +109,7 @@ func TestAQuerysMalformedPairsAreHandedOn(t *testing.T) {
 	})
 }
 
-// answering makes a router with a function that returns these bytes.
+// answering makes a handler for a function that returns these bytes.
 func answering(t *testing.T, out string) http.Handler {
 	t.Helper()
 	r, _ := hosted(t)

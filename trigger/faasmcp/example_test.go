@@ -30,7 +30,8 @@ func ExampleAddTools() {
 	server := mcp.NewServer(&mcp.Implementation{Name: "tools", Version: "1.0.0"}, nil)
 	faasmcp.AddTools(server, r, faasmcp.WithTool("search", func(t *mcp.Tool) { t.Description = "Searches the archive." }))
 
-	// A real client starts the program and uses stdio, or connects over HTTP. This one is in the same process.
+	// A real client starts the program and uses stdio, or connects over HTTP. This client is in the
+	// same process.
 	here, there := mcp.NewInMemoryTransports()
 	ctx := context.Background()
 	ss, err := server.Connect(ctx, there, nil)

@@ -24,7 +24,7 @@ import (
 
 var errSecret = errors.New("password is hunter2")
 
-// gate is a Gate that answers what a func returns.
+// gate is a Gate that returns the error of a func.
 type gate func() error
 
 func (g gate) Admit(context.Context, faas.Invocation) error { return g() }
@@ -122,7 +122,7 @@ type poison struct{}
 
 func (poison) Error() string { panic("poison") }
 
-// rude is an error with a method that does anything but return a text.
+// rude is an error whose Error method runs a func that may panic, block or exit.
 type rude func()
 
 func (r rude) Error() string { r(); return "too late" }
@@ -252,8 +252,7 @@ func TestAnAgentIsATenant(t *testing.T) {
 	require.Equal(t, "team of ada", tenant(connect(t, decided, "ada", nil)))
 }
 
-// A client can open a new session at any time. What is counted by session then
-// begins anew.
+// A client can open a new session at any time. Counts for each session then begin anew.
 func TestAPrincipalIsOneTenantInAllItsSessions(t *testing.T) {
 	t.Parallel()
 	var rec faastest.Recorder
@@ -305,8 +304,8 @@ func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.Transport.RoundTrip(req)
 }
 
-// Calls that wait are taken from the tenants in turn, so that many calls of one
-// agent do not delay the one call of another.
+// The waiting calls of several tenants are served in turn, so that many calls of one agent do not delay
+// the one call of another.
 func TestAFloodingAgentDoesNotStarveAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -50,19 +50,19 @@ type (
 
 	// upper has methods with pointer receivers, for text.
 	upper struct{ s string }
-	// optional writes what it holds, or null if it is empty.
+	// optional writes its value, or null if it is empty.
 	optional struct {
 		value int
 		ok    bool
 	}
-	// defaults reads its own fields, and fills in those that are absent.
+	// defaults reads the JSON of its own fields, and fills in the absent ones.
 	defaults struct {
 		Text  string `json:"text"`
 		Limit int    `json:"limit"`
 	}
-	// color reads text, though it is a struct.
+	// color reads text, although it is a struct.
 	color struct{ R, G, B uint8 }
-	// picky has no JSON for its zero value.
+	// picky can't write JSON for its zero value.
 	picky int
 )
 
@@ -105,9 +105,9 @@ func (p picky) MarshalText() ([]byte, error) {
 
 func (p *picky) UnmarshalText([]byte) error { *p = 1; return nil }
 
-// What encoding/json reads and writes for a function, the function takes and answers
-// as a tool. A function that has run is not reported as failed. For each type there
-// is a value that both the schema and the decoder take.
+// A tool accepts and returns the same JSON as encoding/json does for its function's types. A function
+// that has run is not reported as failed. For each type there is a value that both the schema and the
+// decoder accept.
 func TestATypeHasTheSchemaOfTheJSONThatItReadsAndWrites(t *testing.T) {
 	t.Parallel()
 	id := uuid.MustParse("0b989ba4-242f-11e5-81e1-c7b6966d2516")
@@ -217,8 +217,8 @@ func TestATypeHasTheSchemaOfTheJSONThatItReadsAndWrites(t *testing.T) {
 	}
 }
 
-// exactly decodes JSON with numbers as text. The client has decoded the numbers that
-// it was sent to float64, so that large ones are compared as float64.
+// exactly decodes JSON and keeps numbers as text. The client decodes the numbers that it receives to
+// float64, so large numbers are compared as float64.
 func exactly(t *testing.T, s string) any {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(s))
@@ -248,7 +248,7 @@ func floats(v any) any {
 	return v
 }
 
-// ran counts its calls, so that a test sees whether a function has run that was
+// ran counts the calls of its function, so that the test can tell whether a function ran that was
 // reported as failed.
 func TestAToolThatHasRunIsNotReportedAsFailed(t *testing.T) {
 	t.Parallel()

@@ -278,8 +278,8 @@ func TestMistakesOfSetUpAreErrors(t *testing.T) {
 	}
 }
 
-// FuzzArguments calls tools with arbitrary arguments. Each call has an answer, and
-// what a function gets has passed the schema.
+// FuzzArguments calls tools with arbitrary arguments. Each call gets an answer, and the arguments of
+// each function that runs are valid by the schema.
 func FuzzArguments(f *testing.F) {
 	r := faastest.New(f)
 	faas.Register(r, "search", func(_ context.Context, q query) (found, error) { return found{[]string{q.Text}}, nil })

@@ -18,7 +18,7 @@ const (
 	ofHeader = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 )
 
-// traced is a router that sends the trace contexts with which its calls come.
+// traced makes a router that sends the trace context of each call to a channel.
 func traced(t *testing.T) (r *faas.Router, seen chan [2]string) {
 	t.Helper()
 	seen = make(chan [2]string, 4)
@@ -52,7 +52,7 @@ func TestACallIsAPartOfTheTraceThatItsMetaNames(t *testing.T) {
 	}
 }
 
-// tracing is a client that has a trace at the level of HTTP.
+// tracing is a transport that sets the trace context in the HTTP headers.
 type tracing struct{ http.RoundTripper }
 
 func (c tracing) RoundTrip(req *http.Request) (*http.Response, error) {

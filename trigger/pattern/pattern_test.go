@@ -169,7 +169,7 @@ func requireMatch(t *testing.T, p pattern.Pattern, event string, want bool) {
 	require.Equal(t, want, got, "%s for %s", p, event)
 }
 
-// Cases that the documentation leaves out, or that this package decides otherwise.
+// These cases are missing in the documentation, or this package decides them differently.
 func TestTheLanguageAtItsEdges(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -346,8 +346,8 @@ func FuzzNumeric(f *testing.F) {
 	})
 }
 
-// rational returns nil for a text that is no number of JSON, and for a number that
-// is too long to compute with.
+// rational returns nil for a text that is not a JSON number, and for a number that is too long to
+// compute with.
 func rational(s string) *big.Rat {
 	if len(s) > 40 || s == "" || !strings.Contains("-0123456789", s[:1]) || !json.Valid([]byte(s)) || strings.TrimSpace(s) != s {
 		return nil
@@ -359,7 +359,7 @@ func rational(s string) *big.Rat {
 	return r
 }
 
-// FuzzWildcard compares with the plain recursion that it replaces.
+// FuzzWildcard compares with a plain recursive matcher.
 func FuzzWildcard(f *testing.F) {
 	f.Add("a*b", "axxb")
 	f.Add("*a*b*", "xbxaxb")

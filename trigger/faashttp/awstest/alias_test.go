@@ -16,8 +16,8 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// versioned makes a router with versions 1 and 2 of f, which answers its input, and of s,
-// which answers a stream.
+// versioned makes a router with versions 1 and 2 of f, which returns its input, and with s,
+// which returns a stream.
 func versioned(t *testing.T) *faas.Router {
 	t.Helper()
 	r := router(t)

@@ -21,7 +21,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// inbox is a destination of its own, and what has arrived there.
+// inbox is a destination that puts what it receives into a channel.
 func inbox(t *testing.T) (to faas.Destination, arrived chan string) {
 	t.Helper()
 	arrived = make(chan string, 16)
@@ -33,7 +33,7 @@ func inbox(t *testing.T) (to faas.Destination, arrived chan string) {
 	return faashttp.ToURL(s.URL, faashttp.WithNetworks("127.0.0.1"), faashttp.WithAddress("us-east-2", "123456789012")), arrived
 }
 
-// send sends an event, and returns the id that the SDK reads.
+// send sends an event, and returns the id that the SDK reads from the answer.
 func send(t *testing.T, c *lambda.Client, name, payload string) (id string) {
 	t.Helper()
 	in := call(name, payload)
@@ -46,8 +46,8 @@ func send(t *testing.T, c *lambda.Client, name, payload string) (id string) {
 	return id
 }
 
-// envelope reads an envelope, whose time must be of the form and of the moment, and leaves
-// that out.
+// envelope decodes an envelope. It checks that its time has the right form and is now, and
+// removes the time.
 func envelope(t *testing.T, body string) (doc map[string]any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(body), &doc))
@@ -60,8 +60,8 @@ func envelope(t *testing.T, body string) (doc map[string]any) {
 	return doc
 }
 
-// The fields are those of AWS's documented example (Developer Guide, "Capturing records of
-// Lambda asynchronous invocations"), all of them and no other.
+// The envelope must have the fields of AWS's documented example (Developer Guide,
+// "Capturing records of Lambda asynchronous invocations"), all of them and no others.
 func TestAnEventThatFailsIsTriedAgainAndItsDeadLetterIsLambdas(t *testing.T) {
 	m := &faastest.Recorder{}
 	r := router(t, faas.WithMeter(m))

@@ -14,7 +14,7 @@ import (
 	"github.com/inproc/faas/trigger/faashttp"
 )
 
-// likeLambda is a middleware that puts on the context what Lambda's runtime puts there.
+// likeLambda is a middleware that puts the same values on the context as Lambda's runtime.
 // Given to faas.New, it works for all functions.
 func likeLambda(next faas.Runner) faas.Runner {
 	return func(ctx context.Context, inv faas.Invocation) error {
@@ -43,8 +43,8 @@ func Example_lambdacontext() {
 	// Output: 201 POST /orders, arn:aws:lambda:us-east-1:000000000000:function:hook true
 }
 
-// A handler of any signature that lambda.Start takes: lambda.NewHandler turns it into
-// one of bytes, which is a faas.Handler[[]byte, []byte].
+// lambda.NewHandler accepts a handler of any signature that lambda.Start accepts. Its
+// Invoke takes and returns bytes, so it is a faas.Handler[[]byte, []byte].
 func Example_anySignature() {
 	r := faas.New(faas.WithMiddleware(likeLambda))
 	defer r.Close()
