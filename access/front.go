@@ -61,8 +61,9 @@ func Functions(ctx context.Context, r *faas.Router, g faas.Gate, tenant string) 
 	}
 }
 
-// askGate asks the gate about a call that is not made, and ends it at once. It always returns
-// the same error, so that a caller learns nothing about the gate's reasons.
+// askGate calls the gate's Admit for a call that is not made, and then Done at once. If the gate
+// denies the call, the error is always the same, so that a caller learns nothing about the
+// gate's reasons.
 func askGate(ctx context.Context, g faas.Gate, inv faas.Invocation) (err error) {
 	denied := &faas.Error{Op: "authorize", Function: inv.Function, Reason: faas.ReasonDenied, Err: faas.ErrDenied}
 	defer func() {

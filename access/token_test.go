@@ -173,8 +173,8 @@ func TestG05_HowMuchOfATokenIsRightCannotBeTimed(t *testing.T) {
 	}
 }
 
-// distinguish returns |t| of 10,000 timings of each kind. It leaves out the slowest tenth, because
-// those are slow because of the machine and not because of the code.
+// distinguish returns |t| of 10,000 timings of each kind. It leaves out the slowest tenth,
+// which the machine and not the code has made slow.
 func distinguish(f func(string) bool, a, b string) float64 {
 	const n = 10_000
 	times := [2][]float64{}

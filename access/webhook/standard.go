@@ -28,7 +28,8 @@ func Standard(secrets ...access.Secret) Scheme {
 // Svix is like [Standard], with the headers that Svix sends: svix-id, svix-timestamp and
 // svix-signature. A request without svix-signature is verified by the headers of Standard,
 // which Svix also sends. All three headers must belong to the same set: a mix of the two is
-// refused. https://docs.svix.com/receiving/verifying-payloads/how-manual
+// refused.
+// https://docs.svix.com/receiving/verifying-payloads/how-manual
 func Svix(secrets ...access.Secret) Scheme {
 	return standard{secrets, []standardNames{svixNames, webhookNames}}
 }

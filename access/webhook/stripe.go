@@ -15,7 +15,8 @@ type stripe struct{ secrets []access.Secret }
 // Stripe verifies Stripe-Signature. A secret is used unchanged, with its prefix "whsec_".
 // Signatures of schemes other than v1 are ignored. Stripe signs each attempt to deliver an
 // event anew, so the verifier takes each for another message: to handle an event once, store
-// its id. https://docs.stripe.com/webhooks#verify-manually
+// its id.
+// https://docs.stripe.com/webhooks#verify-manually
 func Stripe(secrets ...access.Secret) Scheme { return stripe{secrets} }
 
 func (s stripe) check() error { return checkPlain(s.secrets) }

@@ -13,7 +13,7 @@ import (
 	"github.com/inproc/faas/trigger/faasevents"
 )
 
-// The scenarios of
+// The scenarios are those of
 // https://github.com/cloudevents/conformance/blob/main/features/http-protocol-binding.feature.
 func TestTheHTTPScenariosOfTheConformanceSuitePass(t *testing.T) {
 	t.Parallel()
@@ -52,7 +52,7 @@ func requireScenario(t *testing.T, got []cloudevents.Event, contentType string) 
 	require.JSONEq(t, `{"message": "Hello World!"}`, string(e.Data()))
 }
 
-// The events of
+// The events are those of
 // https://github.com/cloudevents/conformance/blob/main/yaml/v1.0/v1_minimum.yaml,
 // in binary and in structured mode.
 func TestTheMinimalEventsOfTheConformanceSuiteArrive(t *testing.T) {
@@ -90,7 +90,8 @@ func TestTheMinimalEventsOfTheConformanceSuiteArrive(t *testing.T) {
 	}
 }
 
-// https://github.com/cloudevents/conformance/blob/main/format/json/valid-events.json
+// The events are those of
+// https://github.com/cloudevents/conformance/blob/main/format/json/valid-events.json.
 func TestTheSuitesValidEventsAreTaken(t *testing.T) {
 	t.Parallel()
 	h, events := receiver(t)
@@ -121,8 +122,9 @@ func TestTheSuitesValidEventsAreTaken(t *testing.T) {
 	require.Equal(t, "#fragment", events()[0].Source())
 }
 
-// https://github.com/cloudevents/conformance/blob/main/format/json/invalid-events.json
-// (and, below the line, what its tests do not cover).
+// The events are those of
+// https://github.com/cloudevents/conformance/blob/main/format/json/invalid-events.json and, below
+// the line, some that the suite does not have.
 func TestTheSuitesInvalidEventsAreRefused(t *testing.T) {
 	t.Parallel()
 	h, events := receiver(t)
@@ -176,6 +178,7 @@ func TestTheSuitesInvalidEventsAreRefused(t *testing.T) {
 	}
 }
 
+// The batches are those of
 // https://github.com/cloudevents/conformance/blob/main/format/json/valid-batches.json
 // and invalid-batches.json.
 func TestTheSuitesBatches(t *testing.T) {

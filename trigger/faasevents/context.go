@@ -33,9 +33,9 @@ func FromContext(ctx context.Context) (cloudevents.Event, bool) {
 	return e, ok
 }
 
-// Carrier stores the attributes of an event together with the jobs that its call sends. So
-// [WithEvent] also works in the deliveries of these jobs: those of [WithJobs], and those that a
-// handler sends. The event that [FromContext] returns there has no data: the data of the event
+// Carrier stores the attributes of an event together with the jobs that come from it: the job
+// of [WithJobs], and the jobs that the event's handler sends. So [WithEvent] also works in the
+// deliveries of these jobs. The event that [FromContext] returns there has no data: the data of the event
 // is the input of the function that was called with it. Give Carrier to the router:
 //
 //	faas.New(faasevents.WithEvent(), faas.WithCarrier(faasevents.Carrier()))

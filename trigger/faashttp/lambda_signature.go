@@ -186,9 +186,9 @@ func canonical(r *http.Request, signed []string, bodyHash string) string {
 	return b.String()
 }
 
-// signedValue returns the canonical value of a header: all its values joined, with single
-// spaces. net/http removes Host from the headers. Content-Length may also be missing there, for
-// example behind a proxy; then signedValue uses the length of the request.
+// signedValue returns the canonical value of a header: its values joined by commas, with each run
+// of spaces replaced by one space. net/http removes Host from the headers. Content-Length may
+// also be missing there, for example behind a proxy; then signedValue uses r.ContentLength.
 func signedValue(r *http.Request, name string) string {
 	values := slices.Clone(r.Header.Values(name))
 	switch {

@@ -137,8 +137,8 @@ func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 }
 
 // badInput answers a call whose input was refused. If the function can't decode the event, the
-// function has failed, because the form of an event is its concern. The caller gets an error of
-// its own if the event is too large, or if the call would be invalid with any event, for
+// function has failed, because the form of an event is its concern: the answer is 502. The
+// answer is 4xx if the event is too large, or if the call would be invalid with any event, for
 // example because of its tenant.
 func (u *functionURL) badInput(x *exchange, end faas.End, info faas.Signature) {
 	before := x.before(u.router, u.name)

@@ -68,9 +68,9 @@ func bounded(name string, limit int, res *mcp.CallToolResult) *mcp.CallToolResul
 		"%s has run, but its answer is %d bytes long when it is sent, and at most %d are allowed; ask it for less", name, len(data), limit))
 }
 
-// maxSize returns an upper bound of the size of an encoded result. It is cheap, so that a
-// result far below the limit is not encoded twice. In JSON a byte of text takes at most six
-// bytes (\u0000), and a byte of data fewer (base64).
+// maxSize returns an upper bound of the size of an encoded result. It is cheap: a result whose
+// bound is below the limit need not be encoded to learn its size. In JSON a byte of text takes
+// at most six bytes (\u0000), and a byte of data fewer (base64).
 func maxSize(res *mcp.CallToolResult) int {
 	n := 1024 // everything except the contents
 	for _, content := range res.Content {

@@ -90,8 +90,8 @@ func compileTests(path string, list []any) ([]test, error) {
 	return tests, nil
 }
 
-// compileTest compiles a value or an operator. Numbers are json.Number, because parse has set
-// UseNumber.
+// compileTest compiles a value or an operator. Numbers are json.Number, because parse makes the
+// decoder keep numbers as text.
 func compileTest(path string, v any) (test, error) {
 	switch v := v.(type) {
 	case map[string]any:

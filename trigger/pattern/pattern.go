@@ -10,9 +10,10 @@ type Pattern struct {
 	text string
 }
 
-// Compile compiles a pattern in the language of Amazon EventBridge. The facts are from
+// Compile compiles a pattern in the language of Amazon EventBridge, as far as it is described
+// below. The facts are from
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html.
-// Its error is a [*Error] with the place of the mistake.
+// The error of Compile is a [*Error] with the place of the mistake.
 //
 // A pattern is a JSON object with the shape of the event. All of its fields must match. The
 // value of a field is an array, of which at least one entry must match:
