@@ -61,7 +61,7 @@ type gate struct {
 
 	authorize Authorize
 	permits   chan struct{} // has one element for each goroutine that runs authorize
-	abandoned atomic.Int64  // how many of these goroutines have no call that waits for them
+	abandoned atomic.Int64  // how many of these goroutines are abandoned: their calls have stopped waiting
 }
 
 // Admit implements [faas.Gate]: it returns nil if authorize allows the call.

@@ -116,7 +116,7 @@ func (t *Tokens) Issue(p Principal, lasts time.Duration) (Secret, Token, error) 
 		return Secret{}, Token{}, setupMistake("Issue for %v: the time that a token lasts can't be negative", p)
 	}
 	var random [32]byte
-	_, _ = rand.Read(random[:]) // it never fails, by its documentation
+	_, _ = rand.Read(random[:]) // never fails, as its documentation says
 	secret := NewSecret(base64.RawURLEncoding.EncodeToString(random[:]))
 	token := Token{Digest: DigestOf(secret), Principal: p}
 	if lasts > 0 {

@@ -21,7 +21,7 @@ import (
 // Policies are Cedar policies that decide about calls. They never change, and many goroutines
 // may use them at once. To change the policies, load new ones.
 type Policies struct {
-	set   cedar.PolicyMap                  // by file, line and column
+	set   cedar.PolicyMap                  // the ID of a policy is its file, line and column
 	types map[access.Kind]cedar.EntityType // the type of each kind of principal
 }
 

@@ -70,7 +70,7 @@ func edJWK(kid string, k ed25519.PrivateKey) jwk {
 // provider is an issuer's key server. It is a transport without a socket, so it works in a synctest
 // bubble.
 type provider struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	keys    []jwk
 	raw     []byte // the body of the answer, in place of keys
 	code    int

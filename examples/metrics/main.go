@@ -90,7 +90,7 @@ type host struct {
 	*faas.Router
 	recorder *observe.Recorder
 	handler  http.Handler
-	quiet    func() // ends the traffic
+	quiet    func() // stops the callers that play has started
 }
 
 // newHost makes the router, its recorder, and the handler that Prometheus scrapes.

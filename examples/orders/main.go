@@ -51,12 +51,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer books.Close()
-	queue, err := embed.Open(filepath.Join(*dir, "jobs")) // these three lines
+	// Open, Close and WithJobs: these calls make jobs survive kill -9.
+	queue, err := embed.Open(filepath.Join(*dir, "jobs"))
 	if err != nil {
 		return err
 	}
 	defer queue.Close()
-	router := faas.New(faas.WithJobs(queue)) // make jobs survive kill -9
+	router := faas.New(faas.WithJobs(queue))
 	defer router.Close()
 	return serve(ctx, *addr, newShop(router, books), stdout)
 }

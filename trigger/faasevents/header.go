@@ -33,7 +33,7 @@ func decodeHeader(header http.Header) (http.Header, error) {
 		}
 		attribute := strings.ToLower(name[len(attributePrefix):])
 		if attribute == "datacontenttype" {
-			continue // some senders send it in addition to Content-Type; in HTTP, Content-Type is valid
+			continue // some senders send it in addition to Content-Type, which is the valid one
 		}
 		value, err := decodeAttribute(attribute, values)
 		if err != nil {

@@ -26,7 +26,7 @@ type settings struct {
 	source        string
 	dropUnmatched bool
 	allJobs       bool
-	jobsOf        []string        // base names
+	jobsOf        []string        // the base names of WithJobs
 	origins       map[string]bool // nil means no handshake
 	rate          int             // deliveries per minute; 0 means any number
 	mistakes      []error

@@ -272,7 +272,7 @@ func (d *urlDestination) follow(req *http.Request, via []*http.Request) error {
 	case via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https":
 		return errors.New("a redirect leads from https to http")
 	}
-	req.Header.Del("Referer") // it contains the query of the URL
+	req.Header.Del("Referer") // net/http has set it to the previous URL, with its query
 	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
 		for name := range d.header {
 			if name != "Content-Type" {

@@ -15,8 +15,8 @@ import (
 // prepare once before the other methods. After that a door is only read, and may be used
 // concurrently.
 type door struct {
-	names   []string // of WithHosts
-	origins []string // of WithOrigins
+	names   []string // the names of WithHosts
+	origins []string // the names of WithOrigins
 	owner   string   // the function that takes WithHosts and WithOrigins, for error texts
 	cross   *http.CrossOriginProtection
 }

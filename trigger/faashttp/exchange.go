@@ -198,7 +198,7 @@ func (x *exchange) reply(status int, contentType string, body []byte) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	x.w.WriteHeader(status)
-	_, _ = x.w.Write(body) // a client that has gone needs no answer
+	_, _ = x.w.Write(body) // an error means that the client has disconnected
 }
 
 // mustJSON encodes v, which must consist of strings and numbers: their encoding can't fail.

@@ -295,7 +295,7 @@ func (f *httpFront) reply(x *exchange, contentType, name string, out []byte, err
 	if len(out) > smallAnswer {
 		x.w.Header().Set("Content-Length", strconv.Itoa(len(out)))
 	}
-	_, _ = x.w.Write(out) // a client that has gone needs no answer
+	_, _ = x.w.Write(out) // an error means that the client has disconnected
 }
 
 // smallAnswer is the size in bytes up to which net/http sets the Content-Length of an answer
@@ -395,7 +395,7 @@ func (x *exchange) showAs(status int, v any) {
 	x.extendWriteDeadline()
 	x.w.Header().Set("Content-Type", "application/json")
 	x.w.WriteHeader(status)
-	_, _ = x.w.Write(doc) // a client that has gone needs no answer
+	_, _ = x.w.Write(doc) // an error means that the client has disconnected
 }
 
 // functionInfo is the JSON document of a [faas.Info].

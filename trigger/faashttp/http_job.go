@@ -191,7 +191,7 @@ type jobDocument struct {
 	Function  string            `json:"function"`
 	State     faas.JobState     `json:"state"`
 	Waiting   faas.JobWait      `json:"waiting,omitempty"`
-	Until     time.Time         `json:"until,omitzero"` // when it waits no longer, if that is known
+	Until     time.Time         `json:"until,omitzero"` // when the wait ends, if that is known
 	Condition faas.JobCondition `json:"condition,omitempty"`
 	Accepted  time.Time         `json:"accepted"`
 	Settled   time.Time         `json:"settled,omitzero"`

@@ -264,7 +264,7 @@ func (l *Lambda) aliasesAfter(all []faas.Alias, after string, passes func(faas.A
 
 // alias returns a function's alias of that name.
 func (l *Lambda) alias(function, name string) (a faas.Alias, found bool) {
-	all, _ := l.router.Aliases(function) // an error means that there is none
+	all, _ := l.router.Aliases(function) // an error means that there is no such function
 	for _, a := range all {
 		if a.Name == name {
 			return a, true

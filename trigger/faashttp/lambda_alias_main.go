@@ -13,7 +13,7 @@ import (
 // main version is the one with the greatest weight.
 type mains struct {
 	mu sync.Mutex        // guards m
-	m  map[[2]string]int // by function and alias
+	m  map[[2]string]int // the main version, by function and alias
 }
 
 // maxMains bounds the memory for aliases that are removed. At this size the map starts anew.

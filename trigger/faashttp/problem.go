@@ -15,7 +15,7 @@ type Problem struct { //nolint:errname // it is the noun of RFC 9457
 	Status     int           // 400 to 599; any other value is answered as 500
 	Reason     string        // one word, for programs; empty means "failed"
 	Detail     string        // shown to the caller as it is
-	RetryAfter time.Duration // when another attempt may succeed; 0: not known
+	RetryAfter time.Duration // when another attempt may succeed; 0 if that is not known
 	Err        error         // the cause, for records and logs; never shown to the caller
 }
 
@@ -76,7 +76,7 @@ func (p *Problem) write(w http.ResponseWriter, id string) {
 		retryAfter(h, p.RetryAfter)
 	}
 	w.WriteHeader(p.status())
-	_, _ = w.Write(doc) // a client that has gone needs no answer
+	_, _ = w.Write(doc) // an error means that the client has disconnected
 }
 
 // retryAfter sets the Retry-After header: d in whole seconds, rounded up, at least one.

@@ -184,7 +184,7 @@ func (s *Server) serve(ctx context.Context) error {
 	var serveErr error
 	select {
 	case serveErr = <-served:
-		served <- nil // for the receive below
+		served <- nil // so that the receive below returns too
 	case <-ctx.Done():
 	}
 	end, cancel := s.lastContext(ctx)

@@ -127,7 +127,7 @@ func (u *functionURL) fail(x *exchange, info faas.Signature, err error) {
 		x.reply(noAccess(x))
 	case faas.KindInvalid, faas.KindTooLarge:
 		u.badInput(x, end, info)
-	case faas.KindNesting: // from outside, a function that calls itself too often has failed
+	case faas.KindNesting: // for the caller, a function that calls itself too often has failed
 		x.badGateway()
 	case faas.KindBusy:
 		x.refuse(throttle(u.router, u.name, end.Err.Reason, end.Err.RetryAfter))

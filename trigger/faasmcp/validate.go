@@ -59,7 +59,7 @@ func withNumbers(v any) any {
 		if i, err := v.Int64(); err == nil {
 			return i
 		}
-		f, _ := v.Float64() // out of range it is infinite
+		f, _ := v.Float64() // f is infinite if the number is out of range
 		return max(min(f, math.MaxFloat64), -math.MaxFloat64)
 	}
 	return v
