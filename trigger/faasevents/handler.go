@@ -42,7 +42,7 @@ func TryHandler(r *faas.Router, opts ...Option) (http.Handler, error) {
 	return &handler{settings: s, caller: caller{router: r, source: s.source, becomesJob: s.becomesJob}}, nil
 }
 
-// handler is the handler of Handler. It is not changed after TryHandler, so that requests use
+// handler is the http.Handler that Handler returns. It is not changed after TryHandler, so that requests use
 // it without a lock.
 type handler struct {
 	settings

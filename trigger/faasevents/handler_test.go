@@ -506,7 +506,7 @@ func TestUnmatchedEventsCanBeDropped(t *testing.T) {
 	require.Empty(t, b.take())
 }
 
-// The validation handshake of
+// The handshake is the validation of
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md, section 4.
 func TestTheHandshakeGrantsWhatWasConfigured(t *testing.T) {
 	t.Parallel()
