@@ -148,17 +148,17 @@ func parseWeights(args []string) (map[string]admin.Count, error) {
 		if given || len(args) > 1 {
 			var err error
 			if n, err = strconv.ParseUint(strings.TrimSuffix(weight, "%"), 10, 64); err != nil {
-				return nil, usagef("%q is no VERSION=WEIGHT, such as 8=10", arg)
+				return nil, usagef("%q is not VERSION=WEIGHT, such as 8=10", arg)
 			}
 		}
 		if strings.EqualFold(strings.TrimPrefix(version, "$"), "latest") {
 			version = "0"
 		}
 		if _, err := strconv.ParseUint(version, 10, 31); err != nil {
-			return nil, usagef("%q is no version: it is a number, or latest", version)
+			return nil, usagef("%q is not a version: give a number, or latest", version)
 		}
 		if _, twice := out[version]; twice {
-			return nil, usagef("version %s is there twice", versionName(version))
+			return nil, usagef("version %s is given twice", versionName(version))
 		}
 		out[version] = admin.Count(n)
 	}

@@ -82,7 +82,7 @@ func parseLimit(text string) (*admin.Int, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return nil, usagef("%q is no limit: it is a number, off or none", text)
+		return nil, usagef("%q is not a limit: give a number, off or none", text)
 	}
 	out := admin.Int(n)
 	return &out, nil

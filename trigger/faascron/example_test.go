@@ -49,5 +49,5 @@ func ExampleAt() {
 	// Output:
 	// the sale is open, by summer
 	// again: false
-	// faascron: invalid input: At(2020-07-01 00:00:00 +0000 UTC): that has passed
+	// faascron: invalid input: At(2020-07-01 00:00:00 +0000 UTC): the time has passed
 }

@@ -47,7 +47,7 @@ func parse(text string) (*expression, error) {
 		return nil, err
 	}
 	if !gronx.IsValid(text) {
-		return nil, errors.New("no cron expression of 5 to 7 fields")
+		return nil, errors.New("not a cron expression of 5 to 7 fields")
 	}
 	e := &expression{}
 	if err := e.expandTimes(fields); err != nil {

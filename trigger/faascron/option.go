@@ -85,11 +85,11 @@ func (s *settings) check(r *faas.Router) error {
 	case s.jitter < 0:
 		return bad("Jitter(%v): can't be negative", s.jitter)
 	case s.catchUp < 0:
-		return bad("CatchUp(All(%d)): one at least", s.catchUp)
+		return bad("CatchUp(All(%d)): the number must be at least 1", s.catchUp)
 	case s.overlap > Replace:
-		return bad("Overlap(%d): there are Allow, Forbid and Replace", s.overlap)
+		return bad("Overlap(%d): it must be Allow, Forbid or Replace", s.overlap)
 	case s.catchUp > None && !source.Durable(r.JobQueue()):
-		return bad("CatchUp needs a durable queue of jobs: what is in memory is gone with the process, and nothing is known then of what was missed; see faas.WithJobs")
+		return bad("CatchUp needs a durable queue of jobs: a queue in memory ends with the process, and with it the record of the last time that was fired; see faas.WithJobs")
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func At(r *faas.Router, function string, t time.Time, opts ...Option) (*Timer, e
 	s := newSettings(function, opts)
 	sched, at := once{t.Round(0)}, now()
 	if s.catchUp == None && sched.after(at).IsZero() {
-		return nil, bad("At(%v): that has passed", t)
+		return nil, bad("At(%v): the time has passed", t)
 	}
 	return start(r, function, sched, s, at)
 }

@@ -54,7 +54,7 @@ func (s *settings) check() error {
 	}
 	switch {
 	case s.window < 2:
-		return bad("WithWindow(%d): two rows at least", s.window)
+		return bad("WithWindow(%d): must be at least 2", s.window)
 	case s.poll <= 0:
 		return bad("WithPoll(%v): must be positive", s.poll)
 	case s.term < 10*time.Millisecond:

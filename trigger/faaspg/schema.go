@@ -67,7 +67,7 @@ func migrate(ctx context.Context, tx pgx.Tx) error {
 	}
 	steps := migrations()
 	if version > len(steps) {
-		return fmt.Errorf("the tables are of version %d, and this release knows those up to %d", version, len(steps))
+		return fmt.Errorf("the tables have version %d, and this release knows versions up to %d", version, len(steps))
 	}
 	for _, step := range steps[version:] {
 		if _, err := tx.Exec(ctx, step); err != nil {

@@ -87,7 +87,7 @@ func unwritable(rec *faas.JobRecord, why error) error {
 	return &faas.Error{Op: "send", Function: rec.Function, Err: fmt.Errorf("%w: %w", faas.ErrInput, why)}
 }
 
-var errNoText = errors.New("a tenant or an order key that is not UTF-8 can't stand in PostgreSQL")
+var errNoText = errors.New("PostgreSQL can't store a tenant or an order key that is not UTF-8")
 
 // insert writes a row, and has the commit send a notification to the relays. PostgreSQL makes
 // the commits of transactions that notify wait for each other. So a transaction notifies only

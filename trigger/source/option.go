@@ -99,13 +99,13 @@ func (s *settings) check() error {
 	case s.name == "":
 		return bad("the driver has no name: give it a function by To, or a name by WithName")
 	case s.concurrency < 1:
-		return bad("WithConcurrency(%d): one item at least", s.concurrency)
+		return bad("WithConcurrency(%d): must be at least 1", s.concurrency)
 	case s.size < 0 || s.size > 0 && s.window <= 0:
-		return bad("WithBatch(%d, %v): one item at least, and a window to wait for more", s.size, s.window)
+		return bad("WithBatch(%d, %v): the size must be at least 1, and the window positive", s.size, s.window)
 	case s.size > s.concurrency:
-		return bad("WithBatch(%d): a batch has no more items than the %d of WithConcurrency", s.size, s.concurrency)
+		return bad("WithBatch(%d): the size must not be greater than the %d of WithConcurrency", s.size, s.concurrency)
 	case s.restart.shortest <= 0 || s.restart.longest < s.restart.shortest:
-		return bad("WithRestart(%v, %v): the shortest wait is positive, and the longest is no shorter", s.restart.shortest, s.restart.longest)
+		return bad("WithRestart(%v, %v): the shortest wait must be positive, and the longest not shorter than that", s.restart.shortest, s.restart.longest)
 	}
 	return nil
 }
