@@ -22,7 +22,7 @@ import (
 func CarryKeys(keys ...any) func(caller, fresh context.Context) context.Context {
 	for _, key := range keys {
 		if key == nil || !reflect.TypeOf(key).Comparable() {
-			panic(usageError("carry keys", "", ErrInput, "%T is no key of a context; give a value of a type that can be compared", key))
+			panic(usageError("carry keys", "", ErrInput, "%T can't be the key of a context; use a value of a type that can be compared", key))
 		}
 	}
 	keys = slices.Clone(keys)

@@ -38,7 +38,7 @@ func (r *Router) SetConcurrency(name string, n int) error {
 // error that Is [ErrInput].
 func (r *Router) SetCapacity(n int) error {
 	if n < 1 || n > admission.Unlimited {
-		return usageError("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, Shutdown", n, admission.Unlimited)
+		return usageError("set capacity", "", ErrInput, "%d is not between 1 and %d; to stop the router, call Shutdown", n, admission.Unlimited)
 	}
 	if r.capacity != nil {
 		r.capacity.bound(n)

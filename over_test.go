@@ -77,7 +77,7 @@ func TestACallFromAnEndedCallsContextIsARootForSlots(t *testing.T) {
 	})
 }
 
-// Otherwise a handler could escape a bill or a limit by making its calls later.
+// If such a call had no parent, a handler could escape a bill or a limit by making its calls later.
 func TestACallFromAnEndedCallsContextKeepsParentDepthAndTenant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := router(t, faas.WithMaxDepth(3))

@@ -132,7 +132,7 @@ func checkScaler(s Scaler) error {
 	if w, ok := s.(Windower); ok {
 		stable, burst := w.Windows()
 		if burst < shortestWindow || stable < burst || stable > longestWindow {
-			return fmt.Errorf("%T asks for windows of %v and %v: between %v and %v, and the second not longer than the first",
+			return fmt.Errorf("%T returns windows of %v and %v: each must be between %v and %v, and the second not longer than the first",
 				s, stable, burst, shortestWindow, longestWindow)
 		}
 	}

@@ -491,4 +491,4 @@ func (w *worker) loop() {
 	}
 }
 
-var errNextNever = errors.New("faas: middleware answered nil although next has not returned; answer an error, or call next and wait for it")
+var errNextNever = errors.New("faas: middleware returned nil although next has not returned; return an error, or call next and wait for it")

@@ -270,7 +270,7 @@ func (r *Router) awaitClosers(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%w; instances not closed yet of %s", contextEnd(ctx), strings.Join(names, ", "))
+			return fmt.Errorf("%w; instances not closed yet: %s", contextEnd(ctx), strings.Join(names, ", "))
 		}
 	}
 }

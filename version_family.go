@@ -146,11 +146,11 @@ func (fn *function) newFamily(g *admission.Group, none *others) (*family, error)
 // refuses returns an error if fn can't be a further version of the family, or nil.
 func (f *family) refuses(fn *function) error {
 	if f.resolve(fn.who.version) != nil {
-		return usageError("register", fn.qualified(), ErrDuplicate, "Remove it first, or choose another name, or another version")
+		return usageError("register", fn.qualified(), ErrDuplicate, "Remove it first, or choose another name or another version")
 	}
 	other := f.newest()
 	if reflect.TypeOf(other.handle) != reflect.TypeOf(fn.handle) {
-		return usageError("register", fn.qualified(), ErrType, "it is a %T, and version %s a %T: the versions of a name have one type",
+		return usageError("register", fn.qualified(), ErrType, "it is a %T, but version %s is a %T; all versions of a name must have the same type",
 			fn.handle, other.who.version, other.handle)
 	}
 	if what := fn.differs(f.nameSettings); what != "" {
