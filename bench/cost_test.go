@@ -14,9 +14,9 @@ import (
 )
 
 // BenchmarkRecord/<meter>/<callers> is the time to record a call by function, version,
-// tenant, two labels and outcome. The ledger adds up what five price lists bill; a
-// Prometheus counter vector adds 1. The records are made before. For maps under a
-// mutex see the benchmark of the same name in package cost.
+// tenant, two labels and outcome. The ledger adds up what five price lists bill; a Prometheus
+// counter vector adds 1. The records are made before the clock starts. Package cost has a
+// benchmark of the same name that compares the ledger with maps under a mutex.
 func BenchmarkRecord(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("ledger/%d", callers), func(b *testing.B) {

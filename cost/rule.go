@@ -62,8 +62,8 @@ func (r *rules) len() int { return len(r.time) + len(r.other) }
 // add adds a call to the sums of the rules that are not for durations. For processor time it
 // adds the difference, processor time minus duration, of calls with measured processor time
 // (modulo 2¹²⁸, since the difference is mostly negative). The method sums adds the durations
-// later. So a call without measured processor time takes no time here. add is not called for
-// overruns: they are not measured, and have no output.
+// later. So for a call without measured processor time there is nothing to add here. add is
+// not called for overruns: they are not measured, and have no output.
 func (r *rules) add(sums []count, e *faas.Execution, measured bool, processor uint64) {
 	for i := range r.other {
 		switch o := &r.other[i]; {

@@ -158,8 +158,9 @@ func subtract(a, b []*big.Int) []*big.Int {
 	return all
 }
 
-// giveFree shares the rest of a month's free quantity, what before has not used up, among the
-// columns of one grant. Within a column, the lowest tier gets its part first.
+// giveFree shares the rest of a month's free quantity among the columns of one grant. The
+// parameter before is how much of that quantity was used earlier in the month. Within a
+// column, the lowest tier gets its part first.
 func giveFree(month bool, columns []*column, before *big.Int) {
 	used := make([]*big.Int, len(columns))
 	for i, c := range columns {

@@ -21,8 +21,8 @@ type Out struct {
 // Handler is the signature of the functions that all peers host.
 type Handler func(context.Context, In) (Out, error)
 
-// Work is a named handler. All handlers return the sum; they differ in what they do
-// before that.
+// Work is a named handler. All handlers return the sum of the input; they differ in the work
+// that they do before they return.
 type Work struct {
 	Name    string
 	Handler Handler

@@ -36,9 +36,9 @@ func connect(path, mode, sync string) (*sql.DB, error) {
 }
 
 // create makes an empty ledger, unless the file exists. It writes the ledger under another
-// name and then links it to path. So the file is either a whole ledger or does not exist, an
-// empty file is known to be damaged, and if two processes create the ledger at the same time,
-// exactly one of them succeeds.
+// name and then links it to path. So the file never exists in an unfinished state, and an
+// empty file at path must be damaged. If two processes create the ledger at the same time,
+// the file of one of them is linked and both use it.
 func create(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err

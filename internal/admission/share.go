@@ -16,11 +16,12 @@ const MaxWeight = 1000
 type share struct {
 	reserved int // the floor
 	weight   int
-	// groupSurplus is how many slots of the group the class's calls have, minus how
-	// many slots of the class. The two differ where only one was borrowed. A nested
-	// call that uses its parent's slot of the group counts -1. If the parent ends
-	// first, the slot stays with the child, and the parent's class counts +1. A call
-	// that borrows the slot of the class, but not that of the group, counts +1.
+	// groupSurplus is the number of slots of the group that the class's calls have, minus the
+	// number of their slots of the class. A call that has both or borrows both adds 0. A
+	// nested call that borrows only its parent's slot of the group adds -1, and one that
+	// borrows only the slot of the class adds +1. If a parent ends before the child that has
+	// borrowed its slot of the group, that slot still counts for the parent's class, and adds
+	// +1.
 	groupSurplus int
 	turn         uint64 // from nextTurn: when the class last got a slot that others waited for, or gave one back
 	readyIndex   int    // in group.ready

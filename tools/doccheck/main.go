@@ -77,8 +77,8 @@ func check(root string) ([]string, error) {
 func list(root string) (all []listed, err error) {
 	cmd := exec.Command("go", "list", "-deps", "-json=Dir,ImportPath,Name,GoFiles,CgoFiles,DepOnly", "work")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
-	// GOWORK=off, which is set to run a tool from outside the workspace, would hide the
-	// workspace that is to be read.
+	// The tool itself is run with GOWORK=off, because it is not part of the workspace. The go
+	// command must not inherit that: it has to read the workspace.
 	cmd.Env = append(os.Environ(), "GOWORK=")
 	out, err := cmd.Output()
 	if err != nil {

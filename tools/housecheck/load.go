@@ -67,8 +67,8 @@ func load(root string) ([]*house, error) {
 func list(root string) ([]listed, error) {
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles,DepOnly", "work")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
-	// GOWORK=off, which is set to run a tool from outside the workspace, would hide the
-	// workspace that is to be read.
+	// The tool itself is run with GOWORK=off, because it is not part of the workspace. The go
+	// command must not inherit that: it has to read the workspace.
 	cmd.Env = append(os.Environ(), "GOWORK=")
 	out, err := cmd.Output()
 	if err != nil {
