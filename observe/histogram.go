@@ -208,8 +208,8 @@ func (c *counts) take() Histogram {
 	return h
 }
 
-// sum is an unsigned sum of durations in nanoseconds, of 128 bits. Of 64 bits it would overflow
-// after three weeks of 10,000 calls at once.
+// sum is an unsigned sum of durations in nanoseconds, of 128 bits. A sum of 64 bits would
+// overflow after three weeks of 10,000 calls at once.
 type sum struct{ hi, lo uint64 } //nolint:recvcheck // added to in place, and read from copies
 
 func (s *sum) add(d time.Duration) { s.plus(sum{lo: uint64(max(d, 0))}) }

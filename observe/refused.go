@@ -17,15 +17,15 @@ type TenantRefusals struct {
 	Calls    uint64
 }
 
-// refusedKey is what refusals of tenants are counted by.
+// refusedKey is the key by which refusals of tenants are counted.
 type refusedKey struct {
 	owner
 
 	reason faas.Reason
 }
 
-// refuse counts a refusal for its tenant, under the names that its usage would be counted under. s.mu
-// must be held.
+// refuse counts a refusal for its tenant, under the names that the tenant's usage is counted
+// under. s.mu must be held.
 func (s *stripe) refuse(ref *faas.Refusal, reason faas.Reason) {
 	of := s.recorder.name(cellKey{function: ref.Function, version: ref.Version, tenant: ref.Tenant})
 	if s.refused == nil {
@@ -34,10 +34,11 @@ func (s *stripe) refuse(ref *faas.Refusal, reason faas.Reason) {
 	s.refused[refusedKey{owner{seriesKey{of.function, of.version}, of.tenant}, reason}]++
 }
 
-// TenantRefusals returns how many calls of each tenant were refused since the recorder was made, by function, version, tenant
-// and reason, and sorted by these. A reason for which there is no room is [OtherReason]. Refusals of names that are
-// not registered have no tenant, and are left out. Refused deliveries of jobs are counted, too. [WithTenants] and
-// [WithUsages] bound how many tenants are counted apart.
+// TenantRefusals returns how many calls of each tenant were refused since the recorder was
+// made, by function, version, tenant and reason, and sorted by these. A reason for which there
+// is no room is [OtherReason]. Refusals of names that are not registered have no tenant, and
+// are left out. Refused deliveries of jobs are counted too. [WithTenants] and [WithUsages]
+// bound how many tenants are counted by name.
 func (r *Recorder) TenantRefusals() []TenantRefusals {
 	merged := map[refusedKey]uint64{}
 	for i := range r.stripes {

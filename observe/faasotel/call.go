@@ -31,8 +31,9 @@ type (
 	savedKey struct{} // the value is a trace.SpanContext, that of a job's sender
 )
 
-// spanKey is the key under which package trace stores the span in a context. It is found by
-// asking that package for the span of a context that notes the key.
+// spanKey is the key under which package trace stores the span in a context. The package does
+// not export it. So it is found with a context of type keyed, which records the key that
+// trace.SpanFromContext looks up.
 var spanKey = func() any { //nolint:gochecknoglobals // a constant
 	var asked keyed
 	trace.SpanFromContext(&asked)

@@ -4,9 +4,10 @@
 //	budget.mjs PROGRAMS nightly [MINUTES]         a minute of each page against the budgets, the best of three; then memory
 //	budget.mjs PROGRAMS memory [MINUTES] [BYTES]  the heaps of the page and of its host for MINUTES (30); BYTES of each call are leaked
 //
-// A page that is within its budgets is watched once, another one up to three times; with less than 10 minutes of memory all of it
-// ends within 8 minutes. Processor time is judged, so that what else the machine does is not the page's fault, and the time that
-// passed is printed, too: on an idle machine they are alike.
+// A page that is within its budgets is watched once, any other page up to three times. With less than 10
+// minutes for memory, the whole run ends within 8 minutes. The budgets are of processor time, so that other
+// work on the machine does not count against the page. The elapsed time is printed too: on an idle machine
+// the two are alike.
 
 import { open, browser, pageOf, check } from "./kit.mjs";
 
@@ -112,11 +113,13 @@ async function drained(host) {
   check(false, "streams are left when all pages are closed");
 }
 
-// By how much the least of the last third of a run may be over the least of the middle one. What fills up does so in
-// the first third: the page's history of its range, and its compiled script. The host begins full.
+// The most by which the least value in the last third of a run may exceed the least value in the middle
+// third. Everything that fills up does so in the first third: the page's history of its range, and its
+// compiled script. The host begins full.
 const grows = { page: 1e6, nodes: 300, host: 2e6 };
 
-/** Looks at the heaps again and again. A history that is full drops its older half at times, so that least values are compared. */
+/** Measures the heaps again and again. A full history drops its older half from time to time, so the least
+ * values are compared. */
 async function memory() {
   const host = await open(program + "/load", "-windows", "2097152", "-leak", leak);
   const p = await pageOf(b, host.base);
