@@ -15,8 +15,8 @@ import (
 // Authorize decides whether p may make the call inv: it returns nil to allow the call, and any
 // error to deny it. Many goroutines call it at once. p's ID and claims, and inv's Tenant, may
 // have come from outside. inv has no Start and no Deadline yet. A front may ask about a call
-// that is not made (see [Ask]): then inv has a zero ID. If there is no such function either,
-// inv has only Function, Version, Tenant and Attempt.
+// that is not made (see [Ask]): then inv has a zero ID. If the front asks about a function that
+// does not exist, inv has only Function, Version, Tenant and Attempt.
 //
 // ctx has the values of the caller's context. It ends when the call stops waiting for the
 // answer. An authorizer that runs on after that is abandoned: it occupies one of the goroutines

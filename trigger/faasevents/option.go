@@ -69,8 +69,8 @@ func WithLimits(body int64, batch int) Option {
 	})
 }
 
-// WithSource sets the source, a URI reference, of the replies that are made of a function's
-// plain output. Default: "/fn/" and the function's name.
+// WithSource sets the source, a URI reference, of the replies that are made of an output that is
+// not an event itself. Default: "/fn/" and the function's name.
 func WithSource(uri string) Option {
 	return option(func(s *settings) {
 		if _, err := url.Parse(uri); err != nil || uri == "" {
