@@ -96,8 +96,8 @@ func (s *shared) forget(end int64) {
 	}
 }
 
-// starts returns the beginnings, in UTC, of the periods that have records and begin within
-// in.
+// starts returns when the periods that have records begin, in UTC. It leaves out periods that
+// do not begin within the period in.
 func (s *shared) starts(in Period) (all []time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

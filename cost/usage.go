@@ -32,8 +32,8 @@ type Key struct {
 	// Spent is what the usage was for: a call, a job's first attempt, a retry or a dead
 	// letter.
 	Spent Spending
-	// Job is the job whose deliveries used it, if the ledger counts jobs one by one
-	// ([Ledger.CountJobs]); otherwise it is zero.
+	// Job is the ID of the job, if the usage is of a job's deliveries and the ledger counts
+	// jobs one by one ([Ledger.CountJobs]). Otherwise it is zero.
 	Job uuid.UUID
 }
 

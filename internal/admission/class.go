@@ -160,10 +160,10 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	if r.Background || h.parent != nil && h.parent.background {
 		h.runsBehind()
 	}
-	// No waiter can use the slots that are free here: dispatch would have admitted it. So a
-	// new call that takes them overtakes no waiter. refresh must follow, because a class that
-	// was ready may have no slot left: a nested call that has its parent's slot of the group
-	// may have taken the last one of the class.
+	// If slots are free here, no waiter can use them, because dispatch would have admitted
+	// it. So a new call that takes them overtakes no waiter. refresh must follow: if h is a
+	// nested call that borrows its parent's slot of the group, it may have taken the last
+	// slot of a class that was ready, which is then no longer ready.
 	if c.takeAtOnce(h, r.Tenant) {
 		v.refresh()
 		return nil, nil

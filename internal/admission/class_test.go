@@ -574,8 +574,8 @@ func TestHalfThatIsPutBackLetsAWaiterIn(t *testing.T) {
 	})
 }
 
-// A call gives its slot back on the fast path while another call begins to wait. One of the
-// two must see the other.
+// A call gives its slot back on the fast path while another call begins to wait. Either the
+// ending call must see the slow bit, or the waiting call must see the free slot.
 func TestReleaseMeetsArrival(t *testing.T) {
 	t.Parallel()
 	for _, full := range []string{"class", "group"} {

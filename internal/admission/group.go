@@ -48,9 +48,9 @@ type Group struct {
 	// The places where dispatch looks for nested waiters that can run on a loan. A class is
 	// in withRoom if, since the last dispatch, something has come free that its nested
 	// waiters may have lacked: a slot of the class or of one of its versions, or a place in a
-	// tenant's limit. A call is in one of the other three if it has got back a slot that it
-	// had lent, and can lend it again. All other waiters lack what they lacked before, so
-	// dispatch need not look at them.
+	// tenant's limit. A call is in groupLenders, classLenders or versionLenders if it has got
+	// back a slot of that kind that it had lent, and can lend it again. All other waiters
+	// still lack the same slots as before, so dispatch need not look at them.
 	withRoom       []*Class
 	groupLenders   []*Hold
 	classLenders   []*Hold

@@ -46,9 +46,9 @@ type slotUses struct {
 // Base returns the version that every class has. It has no limit of its own at first.
 func (c *Class) Base() *Version { return &c.base }
 
-// NewVersion adds a version to the class. At most n of its calls run at once, whatever the
-// class would allow; with [Unlimited] the version has no slots of its own, and its calls pay
-// nothing for it.
+// NewVersion adds a version to the class. At most n of its calls run at once, even if the
+// class has more free slots. With [Unlimited] the version has no slots of its own, and its
+// calls don't pay for a third counter.
 func (c *Class) NewVersion(n int) *Version {
 	v := &Version{class: c}
 	if n != Unlimited {

@@ -24,9 +24,9 @@ type waiter struct {
 	result              chan answer   // has a buffer of one, so that admit and refuse never block
 }
 
-// answer is how a wait has ended. admitted is a field of its own, and not a nil err, because
-// a context whose Done is closed may have a nil Err: a call must not run without a slot for
-// that.
+// answer is the result of a wait. A nil err does not mean that the call was admitted: the Err
+// of a faulty context may be nil although its Done is closed. So admitted is a field of its
+// own.
 type answer struct {
 	admitted bool
 	err      error // why the call was not admitted
