@@ -32,8 +32,8 @@ type table struct {
 	*others
 }
 
-// others has what only some names have. It does not change either. Names without numbered
-// versions and aliases share an empty one, which belongs to the registry.
+// others has numbered versions and aliases, which only some names have. Like a table, it does not
+// change. Names that have neither share an empty one, which belongs to the registry.
 type others struct {
 	numbered []*function // by number
 	aliases  map[string]*aliased
