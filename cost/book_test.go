@@ -69,7 +69,7 @@ func TestMistakesInABookAreFoundWhereTheyStand(t *testing.T) {
 		{"huge size", `"128MiB"`, `"99999999999GiB"`, "", "memory.minimum", "write a size"},
 		{"step", `"1MiB"`, `"0B"`, "", "memory.step", "more than zero"},
 		{"maximum", `"10240MiB"`, `"1MiB"`, `"1MiB"},`, "memory.maximum", "less than the minimum"},
-		{"sizes too", `"step": "1MiB"`, `"sizes": ["1MiB"]`, `{"minimum"`, "memory", "stand in place of"},
+		{"sizes too", `"step": "1MiB"`, `"sizes": ["1MiB"]`, `{"minimum"`, "memory", "leave those out"},
 		{"meter", `"meter": "memory"`, `"meter": "disk"`, `"disk"`, "prices[0].meter", `"memory", "cpu" or "requests"`},
 		{"meter twice", `"requests", "unit": "1000000 requests"`, `"memory", "unit": "GB-s"`, `"memory", "unit": "GB-s", "price": "0.20"`, "prices[1].meter", "has a price already"},
 		{"unit", `"GB-s"`, `"GB"`, "", "prices[0].unit", "times s, min or h"},

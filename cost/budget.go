@@ -139,7 +139,7 @@ func (d *Budget) check() error {
 		bad(!d.Soft && g.percent() >= 100, "Degrade at %d%% comes too late, since the limit refuses all calls; set Degrade.At below 100, or Soft", g.percent())
 		one := d.Per == "" && d.Where[Function] != ""
 		bad(strings.Contains(d.Where[Function], ":"), "Degrade slows a whole function down, whose versions share one limit: leave the version %q out of Where, or Degrade", d.Where[Function])
-		bad(d.Per != Function && !one, "Degrade slows a whole function down, so the budget has to be about one: say Per: cost.Function, or Where: {cost.Function: …} without Per")
+		bad(d.Per != Function && !one, "Degrade slows a whole function down, so the budget must be about one function: say Per: cost.Function, or Where: {cost.Function: …} without Per")
 	}
 	return errors.Join(errs...)
 }

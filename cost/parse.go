@@ -106,7 +106,7 @@ func (r *bookReader) sizing(n *node) sizing {
 	o := r.object(n, "memory", "minimum", "step", "maximum", "sizes")
 	if sizes := o.maybe("sizes"); sizes != nil {
 		if len(n.members) > 1 {
-			r.fail(n, "has sizes, which stand in place of minimum, step and maximum")
+			r.fail(n, "has sizes, which replace minimum, step and maximum: leave those out")
 		}
 		return r.sizes(sizes)
 	}
@@ -196,7 +196,7 @@ func (r *bookReader) price(item *node, b *Book, gb int64) price {
 	p.tiers = r.tiers(o.maybe("tiers"), unit, &p, per)
 	p.allowance = r.size(o.maybe("allowance"))
 	if p.allowance != 0 && p.meter != meterBytes {
-		r.fail(o.maybe("allowance"), "is what each call has of the meter \"bytes\", and of no other")
+		r.fail(o.maybe("allowance"), "only the meter \"bytes\" has an allowance")
 	}
 	if p.meter == meterBase && (p.free.Sign() != 0 || p.tiers != nil) {
 		r.fail(item, "a base fee has nothing free, and no tiers")
@@ -208,7 +208,7 @@ func (r *bookReader) price(item *node, b *Book, gb int64) price {
 func (r *bookReader) each(n, unit *node, per *big.Rat) *big.Rat {
 	each := r.positive(n)
 	if each.Quo(each, per); !finite(each) {
-		r.fail(unit, "the price of a single one is not a finite decimal")
+		r.fail(unit, "the price of one unit is not a finite decimal")
 	}
 	return each
 }

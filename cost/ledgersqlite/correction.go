@@ -97,7 +97,7 @@ func (x *correction) decode() Correction {
 func (c *Correction) check() error {
 	switch {
 	case c.Why == "":
-		return fmt.Errorf("%w: it doesn't say why", ErrCorrection)
+		return fmt.Errorf("%w: the field Why is empty", ErrCorrection)
 	case c.Calls == 0 && c.Duration == 0 && c.Init == 0 && c.Memory == 0:
 		return fmt.Errorf("%w: it changes nothing", ErrCorrection)
 	case c.Overrun && c.Init != 0:

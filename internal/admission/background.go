@@ -1,19 +1,20 @@
 package admission
 
-// Background calls are those for which no caller waits, and the calls below them. This file
-// keeps them from turning other calls, the live ones, away. They have no place in the bounded
-// queue, and the queue takes more live calls while they hold slots: as many as could run if
-// they held none. So a full queue refuses a live call only if it would refuse the call
-// without background calls too.
+// Background calls are calls for which no caller waits, and the nested calls below them. All
+// other calls are live. This file makes sure that no live call is refused because of
+// background calls. These have no place in the bounded queue, and while they hold slots the
+// queue takes more live calls: as many more as could run if background calls held no slots.
+// So a full queue refuses a live call only if it would refuse the call without background
+// calls too.
 //
 // For example, a class with 2 slots and a queue of 0 runs one live and one background call.
 // Another live call waits for the slot of the background call, and one more is refused.
 
-// servedWithoutJobs returns how many of the live calls that wait, and n more of a version and a
-// tenant, would have a slot if no background call had one. The number is exact if the class has
-// no limit for tenants, or has no versions with limits. If it has both, the number is an upper
-// bound. Waiters of other classes are left out, because it is not known which of them would
-// have had the slots.
+// servedWithoutJobs returns how many live calls would have a slot if no background call had
+// one. It counts the live calls that wait, and n more of the version and tenant that are given.
+// The number is exact if the class has no limit for tenants, or has no versions with limits. If
+// it has both, the number is an upper bound. Waiters of other classes are left out, because it
+// is not known which of them would have had the slots.
 func (c *Class) servedWithoutJobs(v *Version, tenant string, n int) int {
 	g := c.group
 	if g.background == 0 && c.background == 0 {

@@ -22,9 +22,10 @@ import (
 // slot, so it is enough that each slot that it needs comes free at some time: when all calls
 // outside the deadlock have ended, all those slots are free at once.
 //
-// A single chain of calls is never in a deadlock. Take a call with calls of its own class
-// above it. The nearest of them is able to lend its slot: each call has lent its slot at most
-// once, to a call of the chain that is nearer. The same holds for the version.
+// A single chain of calls is never in a deadlock. Take a call that has calls of its own class
+// above it. Each of these lends its slot to one call at most, and that call is further down
+// the chain. So the nearest of them has not lent its slot, and can lend it to the call. The
+// same holds for the version.
 //
 // The group's slots need no search. A nested call waits for one only while a sibling borrows
 // the slot of their parent. If that sibling never ends, the reason is a slot of some class or
@@ -142,8 +143,8 @@ func (c *Class) breakCycles() {
 	}
 }
 
-// findDeadlock returns the deadlock victim among the waiters for c, or nil if no deadlock
-// keeps them waiting.
+// findDeadlock returns the waiter for c that is to be refused to break a deadlock, or nil if
+// the waiters for c are in no deadlock.
 func (g *Group) findDeadlock(c *Class) *waiter {
 	if !c.mayDeadlock() { // nearly always the case, and saves the search
 		return nil
@@ -174,9 +175,9 @@ func (g *Group) suspects() (all []*waiter) {
 	return all
 }
 
-// eliminateServable removes candidates that can be served, then those that can be served
-// once the first have ended, and so on. It stops early when no candidate waits for c, since
-// only those matter here. It returns the candidates that are left.
+// eliminateServable removes candidates that can be served, then those that can be served once
+// the first have ended, and so on. It stops early when no candidate is left that waits for c,
+// since only the waiters for c matter here. It returns the candidates that are left.
 func (c *Class) eliminateServable(suspects []*waiter) []*waiter {
 	for again := true; again && c.candidates > 0; {
 		again = false
@@ -233,10 +234,10 @@ func (w *waiter) holdsBackWanted() bool {
 	return false
 }
 
-// mayDeadlock is the cheap test before the search. It reports whether waiters could hold
-// back all slots of c, all those of one of its versions, or a lent slot with a place in a
-// tenant's limit. It may be true without a deadlock, since blocked also counts slots that
-// come back by themselves. It is never false when there is one.
+// mayDeadlock is the cheap test before the search. It reports whether waiters could hold back
+// all slots of c, all those of one of its versions, or a lent slot with a place in a tenant's
+// limit. It may report true although there is no deadlock, since the count blocked includes
+// slots that come back by themselves. If there is a deadlock it always reports true.
 func (c *Class) mayDeadlock() bool {
 	if c.nested == 0 {
 		return false

@@ -74,13 +74,13 @@ func (c *Class) index() *int { return &c.readyIndex }
 // below their floor, the one with the smallest part of its floor first. Then comes the class
 // that has least for its weight, then the one that was served longest ago.
 //
-// What a ready class is compared by may change only under g.mu, and refresh must follow, or
-// the heap is out of order. Weight, floor, groupSurplus and turn are only written under g.mu.
-// The counter is also written by fast paths, but not while the class is ready: a ready class
-// has a waiter, so its slow bit is set, and every change goes through g.mu. Nested calls
-// always lock g.mu. A TryAcquire that has taken the slot of the class and finds the group
-// full makes the class seem to have one slot too many, until putBack takes that slot off
-// under g.mu.
+// For a ready class, the values that before compares may change only under g.mu, and refresh
+// must follow; otherwise the heap is out of order. Weight, floor, groupSurplus and turn are
+// only written under g.mu. The counter is also written by fast paths, but not while the class
+// is ready: a ready class has a waiter, so its slow bit is set, and every change goes through
+// g.mu. Nested calls always lock g.mu. A TryAcquire that has taken the slot of the class and
+// finds the group full makes the class seem to have one slot too many, until putBack takes
+// that slot off under g.mu.
 func (c *Class) before(d *Class) bool {
 	has, had := c.groupSlots(), d.groupSlots()
 	mine, theirs := has*d.reserved, had*c.reserved

@@ -81,7 +81,7 @@ type tenantQueue struct {
 func (t *tenantQueue) index() *int { return &t.emptyIndex }
 
 // before compares the difference of the used times with zero, and not the times themselves:
-// in a class that always has a waiter they grow without bound, and may overflow.
+// in a class that always has a waiter, used times grow without bound, and may overflow.
 func (t *tenantQueue) before(u *tenantQueue) bool {
 	if t.used != u.used {
 		return t.used-u.used < 0
@@ -147,7 +147,7 @@ func (q *tenantQueues) countWaiter(w *waiter, n int32) {
 	}
 }
 
-// schedule puts t and its lanes where t.turn says.
+// schedule moves t and its lanes to the lists that t.turn requires.
 func (q *tenantQueues) schedule(t *tenantQueue) {
 	for l := t.lanes; l != nil; l = l.next {
 		l.schedule(t.turn)

@@ -134,8 +134,8 @@ func (v *Version) fastInc() bool {
 	return state == 0 || state == hasLimit && v.slots.fastInc()
 }
 
-// fastDec gives a slot that fastInc took back. It reports false if that needs g.mu because a
-// call waits for the slot. g.mu need not be held.
+// fastDec gives back a slot that fastInc has taken. It reports false if that needs g.mu
+// because a call waits for the slot. g.mu need not be held.
 func (v *Version) fastDec() bool { return !v.isLimited() || v.slots.fastDec() }
 
 // putBack gives the version's slot back when TryAcquire has taken it and then found the class
