@@ -43,11 +43,11 @@ const (
 // The report must be hourly or daily, and made with resources. ReadAWSBill reads reports of
 // the older kind too.
 //
-// The usage types Lambda-GB-Second and Request are compute and requests, with or without -ARM
-// and with any region before them. Other lists the other usage types of Lambda. Lines of
-// other products, taxes, credits and fees are skipped. The column names are taken from the
-// documentation of AWS; they have not been tried with the export of a real account. If a line
-// can't be read, the error is [ErrFormat] and names the line.
+// The usage type Lambda-GB-Second is read as compute, and Request as requests, with or
+// without -ARM and with any region before them. Other lists the other usage types of Lambda.
+// Lines of other products, taxes, credits and fees are skipped. The column names are taken
+// from the documentation of AWS; they have not been tried with the export of a real account.
+// If a line can't be read, the error is [ErrFormat] and names the line.
 func ReadAWSBill(r io.Reader) (*AWSBill, error) {
 	b := &AWSBill{used: map[awsKey]*big.Rat{}, other: map[string]struct{}{}}
 	c := csv.NewReader(r)

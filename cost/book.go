@@ -17,9 +17,9 @@ import (
 //	  "title": "Example Functions",              for people
 //	  "provider": "Example", "service": "Functions", "region": "eu-1",
 //	  "currency": "EUR",
-//	  "effective": "2026-01-01",                 from when it holds
+//	  "effective": "2026-01-01",                 when it comes into force
 //	  "read": "2026-08-03",                      optional: when it was read
-//	  "source": "https://example.com/prices",    where
+//	  "source": "https://example.com/prices",    where it was read
 //	  "note": "…",                               optional
 //	  "gb": "1024MiB",                           what a GB is, if a unit names one
 //	  "duration": {"granularity": "100ms", "minimum": "0s", "init": false},

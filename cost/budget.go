@@ -19,14 +19,6 @@ import (
 //		Reserve:  true,
 //		WarnAt:   []int{80},
 //	}
-//	cost.Budget{
-//		Name:     "agents",
-//		Limit:    cost.Spend(fiveDollars, lambda),
-//		Per:      cost.Tenant,                       // five dollars for each
-//		Calendar: cost.Calendar{Every: cost.Day, Zone: newYork},
-//		Reserve:  true,
-//		WarnAt:   []int{80},
-//	}
 type Budget struct {
 	Name  string // in errors, alerts and logs; required, and different from other budgets of the gate
 	Limit Limit  // [Spend], [SlotTime] or [Calls]; required

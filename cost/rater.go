@@ -16,7 +16,7 @@ type Rater struct{ book *Book }
 // NewRater returns a rater by the book.
 func NewRater(b *Book) *Rater { return &Rater{b} }
 
-// Charge is what one meter of a book bills. Quantities are finite decimals in the unit Unit,
+// Charge is what one meter of a book bills. Quantities are finite decimals, counted in Unit,
 // and List - Billed is what the free quantity took off:
 //
 //	List = Quantity × UnitPrice

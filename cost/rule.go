@@ -8,8 +8,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// rule describes a sum from which a book is priced. If several books have equal rules, a
-// ledger keeps one sum for them.
+// rule describes a sum that a ledger keeps, from which usage is priced by a book. If several
+// books have equal rules, the ledger keeps one sum for them.
 type rule struct {
 	of counted
 	Rounding

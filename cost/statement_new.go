@@ -44,10 +44,10 @@ func NewStatements(p Period, parts ...Part) ([]Statement, error) {
 
 // NewDayStatement prices the usage of a day as a part of its calendar month: it is the price
 // of the month up to and with the day, minus the price of the month before the day. So the
-// statements of all days add up exactly to the month's statement. The first days use up what
-// is free, a price tier begins on the day that reaches it, and the base fee belongs to the
-// first day. before is the usage of the month's earlier days, in one or several Usages for
-// each key.
+// statements of all days add up exactly to the month's statement. The first days use up the
+// free quantities, a price tier begins on the day that reaches it, and the base fee belongs
+// to the first day. before is the usage of the month's earlier days, in one or several Usages
+// for each key.
 //
 // The free quantities and tiers of the day are divided among the rows in proportion to what
 // they used that day. So one tenant's parts of all days ([Statement.Only]) may not add up to

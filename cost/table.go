@@ -33,7 +33,7 @@ type table struct {
 	used   int
 }
 
-// cell is the sums of one key and one declared memory.
+// cell has the sums of one key and one declared memory.
 type cell struct {
 	hash uint64
 	Key

@@ -74,7 +74,8 @@ func (c *column) grant(part int) string {
 	return c.ladder(part)
 }
 
-// group is the columns of one name in books that were in force at the same time.
+// group has the columns with the same name (of a ladder or of a grant) whose books were in
+// force at the same time.
 type group struct {
 	name    string
 	order   int
