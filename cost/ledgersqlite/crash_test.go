@@ -107,8 +107,8 @@ func TestKilledAtRandomMomentsNoAcknowledgedRecordIsLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.db")
 	acknowledged := map[uuid.UUID]bool{}
 	for range kills {
-		// A life ends at any time from before the file exists to a few commits and
-		// checkpoints later.
+		// The child is killed at a random time: from before the file exists to a few commits
+		// and checkpoints later.
 		life := rand.N(400 * time.Millisecond)
 		for _, id := range runAndKill(t, path, life) {
 			require.False(t, acknowledged[id], "an id is new")

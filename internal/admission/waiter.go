@@ -75,8 +75,8 @@ func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	return got.err
 }
 
-// contextError returns the error of ctx, whose Done is closed. It is never nil: the Err of a
-// context that is pooled and reset may be nil although Done is closed.
+// contextError returns the error of ctx, whose Done is closed. If ctx.Err returns nil, as
+// that of a context that was pooled and reset may do, it returns context.Canceled.
 func contextError(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
