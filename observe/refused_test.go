@@ -74,12 +74,21 @@ func TestNoRefusalOfATenantIsLostWhileReadersRead(t *testing.T) {
 		}
 		return n
 	}
-	for last := uint64(0); last < 8000; {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		writers.Wait()
+	}()
+	for last, ended := uint64(0), false; !ended; {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
 		n := sum()
 		require.GreaterOrEqual(t, n, last, "counts only grow")
 		last = n
 	}
-	writers.Wait()
 	assert.EqualValues(t, 8000, sum())
 	assert.Len(t, rec.TenantRefusals(), 10)
 }

@@ -43,27 +43,34 @@ async function trace(page, seconds) {
 
 const scripts = new Set(["FunctionCall", "EvaluateScript", "FireAnimationFrame", "TimerFire", "RunMicrotasks", "EventDispatch"]);
 
-/** Watches a page: what script an update takes, all from one frame of the stream to the next, and the longest task. In
+/** Returns whether the script that this event begins reads a frame of the stream or draws the page and its charts. All other
+ * script is of requests beside the stream. */
+const draws = (e, frames) => e.name === "FireAnimationFrame" || frames.some((t) => t >= e.ts && t < e.ts + e.dur);
+
+/** Watches a page, and returns what script an update takes, from one frame of the stream to the next, and the longest task. In
  * milliseconds, of the processor and on the clock. */
 async function watch(page, seconds) {
   const { frames, events } = await trace(page, seconds);
-  const updates = frames.map(() => ({ cpu: 0, wall: 0 }));
+  const updates = frames.map(() => ({ cpu: 0, wall: 0, all: 0 }));
   let [at, end] = [-1, 0];
   for (const e of events) {
     if (!scripts.has(e.name) || e.ts < end) continue; // it is a part of the one before
     end = e.ts + e.dur;
-    while (frames[at + 1] <= e.ts) at++;
+    while (frames[at + 1] < end) at++;
     if (at < 0) continue;
-    updates[at].cpu += (e.tdur ?? e.dur) / 1000;
+    const cpu = (e.tdur ?? e.dur) / 1000;
+    updates[at].all += cpu;
+    if (!draws(e, frames)) continue;
+    updates[at].cpu += cpu;
     updates[at].wall += e.dur / 1000;
   }
   const tasks = events.filter((e) => e.name.endsWith("RunTask")).map((e) => ({ cpu: (e.tdur ?? e.dur) / 1000, wall: e.dur / 1000 }));
-  const of = (list, f, k) => f(list.map((one) => one[k]));
-  const both = (list, f) => ({ cpu: of(list, f, "cpu"), wall: of(list, f, "wall") });
-  return { updates: updates.length - 1, p50: both(updates.slice(0, -1), (v) => quantile(v, 0.5)), p95: both(updates.slice(0, -1), (v) => quantile(v, 0.95)), task: both(tasks, (v) => v.reduce((x, y) => Math.max(x, y), 0)) };
+  const of = (k, q) => quantile(updates.slice(0, -1).map((u) => u[k]), q);
+  const most_ = (k) => tasks.reduce((x, t) => Math.max(x, t[k]), 0);
+  return { updates: updates.length - 1, p50: of("cpu", 0.5), p95: of("cpu", 0.95), wall: of("wall", 0.95), all: of("all", 0.95), task: most_("cpu"), taskWall: most_("wall") };
 }
 
-const within = (r) => r.p95.cpu <= most.script && r.task.cpu <= most.task;
+const within = (r) => r.p95 <= most.script && r.task <= most.task;
 const pages = [["overview", 'table[data-table="now"] tr[data-row]'], ["functions", 'table[data-table="functions"] tr[data-row]'], ["functions/function-0007", ""], ["failures", ""], ["tenants", ""]];
 
 /** Watches a page once, and reports whether it is within its budgets. */
@@ -71,7 +78,7 @@ async function once(host, path, rows, seconds) {
   const p = await pageOf(b, host.base);
   await ready(host, p.page, path, rows);
   const r = await watch(p.page, seconds);
-  console.log(`${path}: ${r.updates} updates, script of each p50 ${ms(r.p50.cpu)}, p95 ${ms(r.p95.cpu)} (on the clock ${ms(r.p95.wall)}); longest task ${ms(r.task.cpu)} (${ms(r.task.wall)})`);
+  console.log(`${path}: ${r.updates} updates, script of each p50 ${ms(r.p50)}, p95 ${ms(r.p95)} (on the clock ${ms(r.wall)}; with the requests beside the stream ${ms(r.all)}); longest task ${ms(r.task)} (${ms(r.taskWall)})`);
   if (rows) await bounded(p.page, path);
   check(!p.faults.length, p.faults.join("\n"));
   await p.close();

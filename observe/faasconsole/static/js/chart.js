@@ -170,7 +170,7 @@ function options(d, el) {
   const spec = d.spec;
   const stacked = spec.series.map((one, i) => (one.kind === "stack" || one.kind === "hatch" ? i + 1 : 0)).filter(Boolean);
   return {
-    width: d.width, height: spec.height, legend: { show: false }, padding: [12, 18, 0, 0],
+    width: d.width, height: spec.height, legend: { show: false }, padding: [12, 28, 0, 0],
     cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false }, dataIdx: (u, s, i, t) => (i > 0 && (u.data[0][i] - t) * 20 > u.data[0][i] - u.data[0][i - 1] && spec.series.some((one) => one.kind === "bars") ? i - 1 : i) },
     scales: {
       x: { time: true, range: (u, lo, hi) => d.spec.span ?? [lo, hi] },

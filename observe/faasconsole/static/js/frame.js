@@ -66,7 +66,8 @@ const rights = (list) => list.filter((r) => r === "see" || r === "replay" || r =
 
 function connection() {
   const [shape, words] = connected();
-  return h("span", { class: "conn" }, mark(shape, true), h("span", { class: "w" }, words));
+  const [head, ...rest] = words.split(", "); // a narrow window has room for the head
+  return h("span", { class: "conn" }, mark(shape, true), h("span", { class: "w" }, head, rest.length ? h("span", { class: "more" }, ", " + rest.join(", ")) : null));
 }
 
 /** The state of the connection: a mark and words. */
@@ -94,7 +95,8 @@ const badge = (c) => c && h("span", { class: "count" }, mark(c[0], true), h("spa
 /** Sets the title and the icon of the browser tab, which show the worst state. */
 export function title(name, worst, number) {
   const sign = { failing: "▲", refusing: "■", stuck: "◆" }[worst];
-  document.title = (sign ? `${number} ${sign} ` : "") + name + " · faas";
+  const text = (sign ? `${number} ${sign} ` : "") + name + " · faas";
+  if (document.title !== text) document.title = text; // to set it again is work for the browser
   const fill = { failing: "%23b3123f", refusing: "%23806000", stuck: "%237434b0" }[worst] ?? "%234c7262";
   const shape = { failing: "M8 1 15 14H1z", refusing: "M2 2h12v12H2z", stuck: "M8 1 15 8 8 15 1 8z" }[worst] ?? "M8 2a6 6 0 1 1 0 12 6 6 0 0 1 0-12";
   const href = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='${fill}' d='${shape}'/%3E%3C/svg%3E`;
@@ -174,7 +176,7 @@ export function palette() {
 /** Opens the list of keys. */
 export function keys() {
   const rows = [...pages.map((p) => ["g " + p.key, p.name]), ["/", "search"], ["k", "command palette, where no table has rows"], ["space", "pause, or go on"], ["j  k", "next and previous row"], ["x", "select the row, where it has a box"], ["enter", "open the row"], ["Esc", "close"], ["← →", "move along a chart"], ["shift ← →", "select a span of time on the failures"], ["?", "this list"]];
-  const dialog = h("dialog", { class: "ask", "aria-label": "Keys", onclose: () => dialog.remove() }, h("h2", null, "Keys"),
+  const dialog = h("dialog", { class: "ask", "aria-label": "Keys", onclose: () => dialog.remove() }, h("h2", { tabindex: "-1", autofocus: true }, "Keys"),
     h("dl", { class: "kv" }, rows.flatMap(([k, what]) => [h("dt", null, k.split(" ").filter(Boolean).map((one) => [h("kbd", null, one), " "])), h("dd", null, what)])),
     h("div", { class: "acts" }, h("button", { class: "btn", type: "button", onclick: () => dialog.close() }, "Close")));
   document.body.append(dialog);

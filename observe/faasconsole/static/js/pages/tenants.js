@@ -36,7 +36,7 @@ const refusedOf = (t) => Object.values(t.refused ?? {}).reduce((sum, v) => sum +
 // How many calls were refused because of budgets that are spent.
 function turnedAway(over) {
   const calls = over.reduce((sum, t) => sum + n(t.refused?.budget), 0);
-  return calls ? ["; ", h("span", { class: "t-refusing" }, plural(calls, "call", "calls")), ` of ${over.length === 1 ? "it" : "theirs"} refused`] : "";
+  return calls ? ["; ", h("span", { class: "t-refusing" }, count(calls)), ` of ${over.length === 1 ? "its" : "their"} calls ${calls === 1 ? "was" : "were"} refused`] : "";
 }
 
 /** Returns whether a budget is spent. */
