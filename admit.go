@@ -43,9 +43,9 @@ func (fn *function) takesAtOnce(c *callContext) bool {
 // isServed reports whether the handler runs on the caller's own goroutine, see isHere.
 func (q *caller) isServed(fn *function) bool { return fn.inline || q.direct != nil }
 
-// consult makes all checks of admit before the slot. DryRun uses it too, so that both make the
-// same checks. The nesting depth is checked before any hook is called, so that an endless
-// recursion ends without calls of foreign code.
+// consult makes the checks that admit makes before it takes a slot. DryRun uses it too, so that
+// both make the same checks. The nesting depth is checked before any hook is called, so that an
+// endless recursion ends without calls of foreign code.
 func (fn *function) consult(q *caller, c *callContext) *Error {
 	if n := c.extra.depth; n >= fn.router.settings.maxDepth {
 		return refusal(fn.who.name, c.id, ReasonDepth, fmt.Errorf("%w: depth %d of %d; see WithMaxDepth", ErrDepth, n, fn.router.settings.maxDepth))
@@ -256,9 +256,9 @@ func (fn *function) acquire(q *caller, c *callContext) *Error {
 	return refusal(fn.who.name, c.id, ReasonQueueCanceled, q.end())
 }
 
-// mayRun reports whether c, which has just got its slot, may run. c is the call of a delivery of
-// job, and the delivery decides. If c may not run, mayRun gives the slot back. The slot is also
-// given back if the queue of jobs, which the delivery calls, calls Goexit.
+// mayRun reports whether c, which has just got its slot, may run. c is the call of a delivery of a
+// job. hasSlot of the delivery returns false if the job was canceled, or its lease was lost, before
+// c got its slot. Then, and if the queue of jobs calls Goexit in hasSlot, mayRun gives the slot back.
 func (c *callContext) mayRun(job jobDelivery) (may bool) {
 	defer func() {
 		if !may {

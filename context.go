@@ -20,8 +20,8 @@ import (
 // The fields that are not atomics are written before the handler starts, and are constant from then on; the send
 // to worker.work makes them visible to the handler. The exceptions are fn, worker and task, which are for the
 // goroutines that run and settle the call. release clears these three when the call is over. So a context that a
-// handler keeps, and the chunk around it, hold in memory only what identifies the call. A method that a handler
-// may call at any time therefore reads who, and never fn.
+// handler keeps, and the other contexts that were allocated with it (see arena), hold in memory only what
+// identifies their calls. A method that a handler may call at any time therefore reads the field who, and never fn.
 type callContext struct {
 	who      *identity
 	fn       *function

@@ -169,8 +169,8 @@ func (rec *JobRecord) response(last *JobEnd) (*JobResponseContext, json.RawMessa
 	return c, data
 }
 
-// status returns the status code with which Lambda's Invoke refuses such a call; 200 for
-// KindNone.
+// status returns the status code with which Lambda's Invoke refuses a call for a reason of this
+// kind; 200 for KindNone.
 func (k Kind) status() int {
 	switch k {
 	case KindNotFound:

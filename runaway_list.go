@@ -24,6 +24,7 @@ type Runaway struct {
 func (r *Router) Runaways() []Runaway {
 	var all []Runaway
 	now := r.clock.now()
+	// No list of runaways is kept. list copies the list of all workers, under workerPool.mu; runsAway needs no lock.
 	for _, w := range r.workers.list() {
 		if c := w.runsAway(); c != nil {
 			all = append(all, Runaway{Invocation: c.invocation(), Over: time.Duration(now - w.since), Replaced: w.replaced})

@@ -222,9 +222,9 @@ func (s *scaling) leave() {
 	}
 }
 
-// decide asks the policy and does what the policy answers. s.mu must not be held, and it is
-// not held while the policy runs. Meanwhile another goroutine may have applied an answer of
-// its own, which changes turn. Then this answer was made from an outdated memory, and decide
+// decide asks the policy and does what the policy answers. s.mu must not be held, and it is not
+// held while the policy runs. Meanwhile another goroutine may have applied an answer of its
+// own, which changes s.turn. Then this answer was made from an outdated s.memory, and decide
 // asks the policy again.
 func (s *scaling) decide(arrival bool) {
 	for {
@@ -235,8 +235,8 @@ func (s *scaling) decide(arrival bool) {
 		if !ok {
 			return
 		}
-		// turn is compared, and not the memory: a policy may return a State that can't be compared, for
-		// example a struct with a slice.
+		// The counter s.turn is compared instead of s.memory: s.memory is the policy's State, and may be
+		// of a type that can't be compared, for example a struct with a slice.
 		s.mu.Lock()
 		if s.turn != turn {
 			s.mu.Unlock()

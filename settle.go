@@ -112,8 +112,8 @@ func (c *callContext) follow(v *verdict, by settler) {
 }
 
 // tell passes the record to the delivery of a job, the meters, the gates, the capture of failed
-// calls and the trace, in this order. The trace is deferred, so that it ends even if an earlier
-// hook calls Goexit.
+// calls and the trace, in this order. Each hook has its own recover: if one panics, the others
+// still get the record. The trace is deferred, so that it ends even if an earlier hook calls Goexit.
 func (c *callContext) tell(v *verdict, by settler) {
 	if c.extra != nil {
 		if job := c.extra.from.delivers(); job != nil {

@@ -108,9 +108,9 @@ func groups(tallies []*tally, name func(c *column, part int) string) []*group {
 	return all
 }
 
-// splitTiers divides the usage of columns that share a ladder into parts, one for each tier
-// that is reached. from is the usage of that ladder from earlier in the month. If month is
-// false, all usage has the first price.
+// splitTiers divides the usage of the columns of one ladder, whose usage is counted together for
+// tiers, into parts: one for each tier that is reached. from is the usage of that ladder from
+// earlier in the month. If month is false, all usage has the first price.
 func splitTiers(month bool, columns []*column, from *big.Int) {
 	var rest []*big.Int
 	prices := make([]price, len(columns))

@@ -5,7 +5,8 @@ import "reflect"
 // deepCopy is a value that shares no memory with its original, except for what
 // can't be copied: channels, functions and what unexported fields refer to. A
 // pointer to a struct with unexported fields is copied as a pointer, because a
-// copy of, for example, a lock or a time.Location is a different one.
+// copy of the struct may not work in its place: for example, a copy of a lock
+// does not lock the original.
 type deepCopy[T any] struct {
 	value T
 

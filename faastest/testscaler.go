@@ -285,9 +285,9 @@ func (c scalerCheck) noWait() {
 	returnsAtOnce(c.TB, fmt.Sprintf("Desired (%d times)", scalerQuestions), func() { c.converse(s) })
 }
 
-// upto calls Desired for arrivals within what UpTo promises: those that need one more
-// instance, half of the promised ones, and all of them. Each answer must be the number that
-// the calls need.
+// upto checks UpTo in the answers of Desired. After each answer N and UpTo it calls Desired again
+// for arrivals that need N + 1 instances, the middle of N and UpTo, and UpTo. Each time Desired
+// must return the number that the calls need.
 func (c scalerCheck) upto() {
 	c.Helper()
 	s := c.newScaler()

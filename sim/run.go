@@ -233,9 +233,9 @@ func (r *run) watch() {
 	r.running.end(time.Now())
 }
 
-// result is called after all goroutines of play have ended; it takes mu since the instances that
-// are left may still be closed. Calls may still run for a while after the workload's end. That
-// time is not counted, and decisions in it are left out, too.
+// result is called after all goroutines of play have ended. It takes mu, because the router's
+// goroutines may still close instances. Calls may run for a while after the workload's end. That
+// time is not counted, and the decisions in it are left out.
 func (r *run) result(policy string) Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,7 +13,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Put implements [faas.JobQueue]. It is one write, or two for a job with a unique key.
+// Put implements [faas.JobQueue]. The write of the record (createAt) accepts the job. For a job
+// with a unique key, the key is written before the record.
 func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err
@@ -89,7 +90,8 @@ func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool, a
 	return q.createAt(ctx, p, rec, at)
 }
 
-// createAt writes the record of a new job.
+// createAt writes the record of a new job. In the same write the server checks that the ID is not
+// taken. Once the server has acknowledged the write, the job is accepted.
 func (q *Queue) createAt(ctx context.Context, p place, rec *faas.JobRecord, at large) (uint64, error) {
 	msg, err := message(p, rec, stateOf(rec, time.Now()), nil, at)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Processes announce their writes to each other by plain NATS messages. These may be lost, so a
-// process that waits for one also looks at the stream now and then.
+// process that waits for a write also looks at the stream now and then.
 
 // signal returns the subject of such a message.
 func (q *Queue) signal(parts ...string) string {

@@ -41,9 +41,10 @@ func (tr *tracking) hasClaims() bool {
 	return false
 }
 
-// claimants yields the waiters that have a claim on the call, in order of arrival. A list of
-// claims that no loan can help is skipped as a whole, so that its waiters cost nothing. The
-// loop body may take the waiter that it was given out of its lists, and no other waiter.
+// claimants yields the waiters that have a claim on the call, in order of arrival. There is one
+// list of them for each version. If no waiter of a version could run with a borrowed slot (see
+// needLoan), its list is skipped as a whole, so that its waiters cost nothing. The loop body may
+// remove from its lists only the waiter that it was given.
 func (tr *tracking) claimants() iter.Seq[*waiter] {
 	return func(yield func(*waiter) bool) {
 		for l := &tr.claims; l != nil; l = l.next {
@@ -57,10 +58,10 @@ func (tr *tracking) claimants() iter.Seq[*waiter] {
 	}
 }
 
-// needLoan reports whether a loan could help some of the waiters. It could not if their
-// version is full and no call can lend its slot. Nor could it if the class and the version
-// both have free slots and tenants have no limit: then the waiters lack only a slot of the
-// group.
+// needLoan reports whether a loan, which is a borrowed slot, could let some of the waiters run.
+// It could not if their version is full and no call can lend its slot. Nor could it if the
+// class and the version both have free slots and tenants have no limit: then the waiters lack
+// only a slot of the group.
 func (l *claims) needLoan() bool {
 	if l.waiters.len == 0 || !l.version.mayServe() {
 		return false

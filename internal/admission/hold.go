@@ -231,10 +231,10 @@ func (h *Hold) Ended() bool { return h.phase.Load() == ended }
 // held.
 func (h *Hold) released() bool { return h.phase.Load() >= replaced }
 
-// end gives up h's slots, and lets the waiters below h go on without it; dispatch must
-// follow. charge must come before returnSlot: returnSlot takes h off its tenant's running
-// calls, and a tenant's queue without calls may be deleted. A later charge would find no
-// queue.
+// end gives up h's slots. The children of h that wait become root calls. The caller must call
+// dispatch next, which gives the slots to waiters. charge must come before returnSlot:
+// returnSlot takes h off its tenant's running calls, and a tenant's queue without calls may be
+// deleted. A later charge would find no queue.
 func (h *Hold) end(as uint32) {
 	if h.released() {
 		panic("admission: a hold is released twice")

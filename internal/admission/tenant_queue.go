@@ -172,8 +172,9 @@ func (q *tenantQueues) nextWaiter() *waiter {
 	return oldest.waiters.first()
 }
 
-// nextLanes returns, of the versions that have room, the first lane of a new queue and the
-// first lane of an old queue. Each is nil if there is none.
+// nextLanes returns the lane of a new queue, and the lane of an old queue, that is to be served
+// next in its set, see tenantQueues. It looks only at versions that have room. Each lane is nil
+// if there is none.
 func (q *tenantQueues) nextLanes() (fresh, old *lane) {
 	for v := range q.versions.all() {
 		in := v.line

@@ -212,8 +212,8 @@ func (q *Queue[B]) newLane(f *function[B], name string) *lane[B] {
 	return l
 }
 
-// dropLane drops the queue's pointers to a lane that its function has dropped, or whose function
-// is dropped.
+// dropLane removes the queue's pointers to a lane. The lane was removed from function.lanes
+// before, or its whole function is being removed.
 func (q *Queue[B]) dropLane(l *lane[B]) {
 	if l.owner.lanes--; l.owner.lanes == 0 {
 		delete(q.tenants, l.tenant)

@@ -245,12 +245,12 @@ func (n *node[B]) waits() State {
 	return Scheduled
 }
 
-// promotions is the largest number of jobs that one critical section moves from later to their
+// promotions is the largest number of jobs that one critical section moves from q.later to their
 // lanes.
 const promotions = 1000
 
-// promote moves jobs that are due from later to their lanes. It returns false if it has left
-// some.
+// promote moves jobs that are due from q.later to their lanes. It returns false if it has moved
+// as many as promotions allows: then more may be due.
 func (q *Queue[B]) promote(now int64) bool {
 	for range promotions {
 		if q.later.len() == 0 || q.later.first().At > now {

@@ -49,8 +49,8 @@ func (h *histograms) data(c *collection) metricdata.Aggregation {
 	return metricdata.Histogram[float64]{DataPoints: h.explicit, Temporality: c.temporality}
 }
 
-// difference yields the buckets of n without what told has. Counts only grow, so none is
-// negative.
+// difference yields the buckets of n, minus the counts of told, which is an earlier state of the
+// same histogram. Counts only grow, so no difference is negative.
 func difference(n, told *observe.Histogram) iter.Seq[observe.Bucket] {
 	return func(yield func(observe.Bucket) bool) {
 		before := map[time.Duration]uint64{}

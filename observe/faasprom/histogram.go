@@ -25,8 +25,8 @@ type histogram struct {
 	created   time.Time
 }
 
-// histogram sends a histogram. It counts as many time series as the histogram has with classic
-// buckets.
+// histogram sends a histogram. It adds to s.sent the time series that the histogram has with
+// classic buckets: one for each bucket, the sum and the count.
 func (s *scrape) histogram(d *desc, h *observe.Histogram, ex []observe.Exemplar, function, version string) {
 	s.sent += len(s.buckets) + 3 // 3: the infinite bucket, the sum and the count
 	own := *h

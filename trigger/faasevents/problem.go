@@ -115,8 +115,8 @@ func problemOfSend(function string, err error) *problem {
 }
 
 // problemOfRefusal returns the problem of a call that was refused. Its status is that of the
-// table in the package's documentation. If its Reason is empty, problemOf sets the Reason of
-// the error.
+// table in the package's documentation. If it has no Reason, problemOf gives it the Reason of
+// the call's error.
 func problemOfRefusal(kind faas.Kind) *problem {
 	switch kind {
 	case faas.KindNone:

@@ -221,8 +221,8 @@ func (r *Relay) take(ctx context.Context, tenants []string, shares []int) ([]row
 const (
 	// busyPause is the time between passes of a busy relay, which gets no notifications.
 	busyPause = 20 * time.Millisecond
-	// gather is how long a relay without room waits for more room after a row has ended: taking
-	// rows one by one would cost more than the rows themselves.
+	// gather is how long a relay that had no room for rows waits, after a row has ended, for more
+	// of them to end: taking rows one by one would cost more than the rows themselves.
 	gather = 10 * time.Millisecond
 	// breath is the pause after a pass that has found nothing, so that several notifications
 	// cause one pass.

@@ -65,9 +65,9 @@ var (
 	// again when the source is driven again.
 	ErrStopped = errors.New("the driver has ended")
 	// ErrRejected: no queue will ever take the item's job. The error's text says why: a gate
-	// denies it, its payload is too large, it is not JSON and its batch is, or its function is
-	// unknown. The source decides what to do with the item: a broker may move it to another
-	// queue, a table may keep it.
+	// denies it, its payload is too large, its payload is not JSON but goes into a batch, or
+	// its function is unknown. The source decides what to do with the item: a broker may move
+	// it to another queue, a table may keep it.
 	ErrRejected = errors.New("the item was rejected")
 )
 
