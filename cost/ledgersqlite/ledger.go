@@ -38,8 +38,8 @@ type Ledger struct {
 	// queue has the items that were accepted and not yet taken by the goroutine run. late has
 	// kept items that came after Close.
 	queue, late []*item
-	// running is set while the goroutine run exists. It ends when the queue is empty, and at
-	// a failure.
+	// running is set while the goroutine run exists. The goroutine ends when the queue is
+	// empty, and at a failure.
 	running bool
 	// accepted counts the items that were put into the queue. done counts those of them that
 	// were written or refused; this happens in the order in which they were put.

@@ -211,9 +211,9 @@ func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
 	return newest
 }
 
-// noteWanted adds n, which is 1 or -1, to the number of candidates that wait in vain for
-// slots of w's class, and of its version. The set of candidates must be the same at the call
-// with 1 and at the call with -1.
+// noteWanted adds n, which is 1 or -1, to the field wanted of w's class, if w waits in vain
+// for a slot of the class, and likewise for its version. The set of candidates must be the
+// same at the call with 1 and at the call with -1.
 func (w *waiter) noteWanted(n int32) {
 	if !w.canGetClass() {
 		w.hold.class().uses.wanted += n
@@ -385,9 +385,10 @@ func (h *Hold) parentWaits(waits bool) bool {
 	return !p.released() && (waits || h.loan&ofGroup != 0 && p.tracking.waiting.len > 0)
 }
 
-// reclassifyClaims updates the waiters below h that had a claim on h, which has ended, if the
-// class has a limit for tenants. A waiter that could have used the place that comes with h's
-// slot may have to wait for its tenant's limit from then on.
+// reclassifyClaims is called when h has ended. If its class has a limit for tenants, it
+// classifies the waiters below h of the same class again. A waiter that could have borrowed
+// h's slot, together with h's place in the limit of their tenant, may have to wait for that
+// limit from then on.
 func (h *Hold) reclassifyClaims() {
 	if h.class().queue.limit == 0 || !h.tracking.hasClaims() {
 		return

@@ -1,7 +1,7 @@
 // Package admission decides when a call may run. It hands out slots, which other libraries
 // call permits: a call runs only while it has one.
 //
-// A [Group] limits how many calls run at once in a router, a [Class] limits how many calls of one
+// A [Group] limits how many calls run at once in a router, and a [Class] how many calls of one
 // function run at once. A call needs one slot of each. It takes both together or neither, so a
 // call that waits for its function never holds a slot of the router that another function could
 // use. While slots are free, taking one and giving it back costs a compare-and-swap on the class's

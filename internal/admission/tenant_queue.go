@@ -3,8 +3,9 @@ package admission
 import "time"
 
 // tenantQueues is a class's queue, guarded by g.mu. It holds a queue for each tenant that has
-// a waiting call, ordered by priority, then by arrival. There are two sets of tenants'
-// queues, and the next call to serve comes from each set in turn:
+// a waiting call. In each of these queues, calls are ordered by priority, then by arrival.
+// There are two sets of tenants' queues, and the next call to serve comes from each set in
+// turn:
 //
 //   - New queues, which hold a single call, in the order of arrival. So a tenant that seldom
 //     waits, next to one that floods the class, waits for one call at most. FQ-CoDel treats
