@@ -266,7 +266,7 @@ func (s *soakHost) answered(err error) {
 	if errors.As(err, &refusal) && refusal.Reason != "" {
 		n, _ := s.refused.LoadOrStore(refusal.Reason, new(atomic.Uint64))
 		n.(*atomic.Uint64).Add(1)
-		if strings.Contains(refusal.Error(), "has its place in the queue") {
+		if strings.Contains(refusal.Error(), "displaced from the full queue") {
 			s.displaced.Add(1)
 		}
 	}
