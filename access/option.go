@@ -38,8 +38,8 @@ func WithInline() Option { return option(func(s *settings) { s.inline = true }) 
 
 // WithLogger sets the logger for calls that the authorizer left undecided. They are logged at
 // level Warn, with function, principal and cause. For a panic only the type of its value is
-// logged. A call that the authorizer decided to deny is not logged. Default: slog.Default() at
-// the time of [Authorizer].
+// logged, and no text of an authorizer's error ever is. A call that the authorizer decided to
+// deny is not logged. Default: slog.Default() at the time of [Authorizer].
 func WithLogger(l *slog.Logger) Option { return option(func(s *settings) { s.logger = l }) }
 
 // check returns an error if an option is impossible. The error says how to correct it.

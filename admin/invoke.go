@@ -15,7 +15,7 @@ import (
 // Input is the input of a call. At most one of its fields may be set.
 type Input struct {
 	Input  json.RawMessage `json:"input,omitempty"`  // JSON, passed on byte for byte
-	Text   *string         `json:"text,omitempty"`   // JSON as a text, for a client whose JSON encoder would change numbers
+	Text   *string         `json:"text,omitempty"`   // any text, for example JSON of a client whose encoder would change its numbers
 	Base64 []byte          `json:"base64,omitempty"` // any bytes
 }
 

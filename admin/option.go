@@ -70,7 +70,7 @@ func WithAudit(f func(Entry)) Option {
 }
 
 // WithWrites permits requests that change something. Without it, such a request is refused with
-// 403, even if the viewer has the right.
+// 403 if the viewer has the right, and answered as absent otherwise.
 func WithWrites() Option { return option(func(s *settings) { s.writes = true }) }
 
 // WithName sets the host's name in the API. The default is the machine's name.

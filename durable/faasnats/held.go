@@ -36,7 +36,7 @@ type held struct {
 	term     time.Duration // the lease's
 	until    time.Time     // when the lease ends, unless it is extended
 	progress faas.JobProgress
-	beat     time.Time     // when keep last prolonged the delivery
+	beat     time.Time     // when the delivery came, or keep last prolonged it
 	lost     chan struct{} // JobLease.Lost: closed when the lease ends otherwise than by its Settle
 	unsure   string        // the name of a settlement of this lease that has failed, and that the server may have stored
 }

@@ -86,7 +86,7 @@ func WithIncoming(f func(ctx context.Context) (traceparent, tracestate string)) 
 // tp has a sampler of its own, which is called for each span that begins: leave it at
 // AlwaysSample. With [IDGenerator] the trace has the ID that sampler has decided about.
 //
-// A delivery of a job is sampled if its sender was, if the router has [Tracer.Carrier].
+// A delivery of a job is sampled as its sender was, if the router has [Tracer.Carrier].
 func Tracing(tp trace.TracerProvider, sampler sdktrace.Sampler, opts ...TracingOption) *Tracer {
 	if sampler == nil {
 		sampler = sdktrace.ParentBased(sdktrace.AlwaysSample())

@@ -36,10 +36,11 @@ type frame struct {
 	Label string `json:"label"`
 }
 
-// functionErrorBody returns the body of the answer to a call that the function has ended, for
-// example by an error or a panic. The status is 200, and the header X-Amz-Function-Error is
-// Unhandled; a streamed answer has both, the body and Unhandled, in its last message. Each
-// outcome has Lambda's form for it. id is the id of the request.
+// functionErrorBody returns the body of the answer to a call that failed after it was admitted,
+// for example by a panic or its timeout, or whose input does not decode. The status is 200, and
+// the header X-Amz-Function-Error is Unhandled; a streamed answer has both, the body and
+// Unhandled, in its last message. Each outcome has Lambda's form for it. id is the id of the
+// request.
 func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	request := "RequestId: " + id + " Error: "
 	end := faas.EndOf(err, info.Name)

@@ -149,8 +149,9 @@ func (s *Server) Listen() (net.Addr, error) {
 
 // Run listens and serves until ctx ends or the router shuts down. When ctx ends, Run shuts down
 // the router and this server, and waits for at most the time of [WithDrain]. If another part of
-// the program calls [faas.Router.Shutdown], the context of that call bounds the drain. In both
-// cases Run returns once the router has shut down.
+// the program calls [faas.Router.Shutdown], the context of that call bounds the drain; once ctx
+// has ended too, so does the time of [WithDrain]. In both cases Run returns once the router has
+// shut down.
 //
 // It returns nil if everything ended well. Otherwise the error says what could not be served,
 // drained or flushed. It Is [faas.ErrClosed] if the router had shut down before Run was called,

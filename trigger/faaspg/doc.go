@@ -35,7 +35,7 @@
 // number of processes, may share a table. If a relay dies, other relays get its rows when its
 // term is over.
 //
-// Tenants take turns, and no tenant has more than half of the rows that a relay has under way.
+// Tenants take turns, and no tenant has more than half of the rows that a relay may have under way.
 // A row with an order key is taken only when it is the first of its key in the table. So what
 // one transaction writes after another has committed also runs after it. The order of two
 // transactions that overlap is not defined. A row that is not due stays in the table until it

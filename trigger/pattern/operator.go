@@ -102,7 +102,7 @@ func compileFold(path, name string, arg map[string]any) (textTest, error) {
 	return foldSuffix(s), nil
 }
 
-// compileWildcard splits the text at each * that has no backslash in front of it.
+// compileWildcard splits the text at each * that is not escaped by a backslash.
 func compileWildcard(path, s string) (textTest, error) {
 	var parts []string
 	var part strings.Builder

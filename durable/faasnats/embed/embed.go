@@ -28,8 +28,8 @@ type Queue struct {
 	err    error // what the first Close returned
 }
 
-// maxPayload is the largest message of the server: a payload and an output at the limits of a
-// function fit in.
+// maxPayload is the largest message that the server accepts. A record is smaller, except with
+// many jobs that follow from it: its large payload and output are objects, in smaller messages.
 const maxPayload = 8 << 20
 
 // ready is how long the server may take to load a directory.
