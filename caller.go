@@ -24,6 +24,7 @@ type caller struct {
 	asked    bool            // askDeadline has been called
 	watched  bool            // a watch wakes the worker's caller when the context ends (see parentWatch), so await need not wait for done
 	from     *provenance     // what the context says about the origin of its calls; nil: nothing
+	resolved *Resolution     // to which the call's function and version are written, see WithResolution; nil: nothing
 	direct   *direct         // for a call of InvokeFunc; nil for any other call
 }
 

@@ -189,7 +189,7 @@ func (d *delivery) context(ctx context.Context, from *provenance) (context.Conte
 		}
 		ctx = restored
 	}
-	d.caller = callerContext{Context: ctx, tenant: rec.Tenant, priority: rec.Priority, from: from}
+	d.caller = callerContext{Context: ctx, heritage: heritage{tenant: rec.Tenant, priority: rec.Priority, from: from}}
 	return &d.caller, nil
 }
 

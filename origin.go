@@ -25,7 +25,8 @@ func (q *caller) meetForeign() (parent *callContext, tenant string, priority int
 			ended = contextPanicked(recover())
 		}
 	}()
-	parent, tenant, priority, q.from = inherited(q.ctx)
+	h := inherited(q.ctx)
+	parent, tenant, priority, q.from, q.resolved = h.call, h.tenant, h.priority, h.from, h.resolved
 	q.done = q.ctx.Done()
 	if q.isDone() || q.ctx.Err() != nil {
 		ended = q.end()
@@ -165,7 +166,9 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 // the name is unknown or the input can't be decoded. to must not be nil, and must be used for one
 // call at a time. Nested calls don't write it.
 func WithResolution(ctx context.Context, to *Resolution) context.Context {
-	return withProvenance(ctx, func(from *provenance) { from.resolved = to })
+	c := newCallerContext(ctx)
+	c.resolved = to
+	return c
 }
 
 // WithLogTail returns a context whose calls, and their nested calls, also write to t
@@ -248,23 +251,31 @@ func WithPriority(ctx context.Context, p int) context.Context {
 	return c
 }
 
-// callerContext is the context that WithTenant, WithPriority and WithOrigin return. It also has
-// the parent call, so that one look-up by inherited finds everything that a new call inherits.
+// callerContext is the context that WithTenant, WithPriority, WithOrigin and WithResolution return.
+// It has all that a new call inherits, so that inherited needs one look-up.
 type callerContext struct {
 	context.Context //nolint:containedctx // it is a context
 
-	call     *callContext
+	heritage
+}
+
+// heritage is what a new call inherits from its caller's context.
+type heritage struct {
+	call     *callContext // the call that the context belongs to; nil: none
 	tenant   string
 	priority int
 	from     *provenance
+	resolved *Resolution // to this the call writes its function and version, see WithResolution; nil: it writes nothing
 }
 
 // newCallerContext makes a context around ctx from which calls inherit the same as from
 // ctx. Its caller then changes one field of it.
 func newCallerContext(ctx context.Context) *callerContext {
-	c := &callerContext{Context: ctx}
-	c.call, c.tenant, c.priority, c.from = inherited(ctx)
-	return c
+	if own, ok := ctx.(*callerContext); ok {
+		c := *own // around own.Context: own has nothing else that c lacks
+		return &c
+	}
+	return &callerContext{Context: ctx, heritage: inherited(ctx)}
 }
 
 func (c *callerContext) Value(key any) any {
@@ -277,16 +288,15 @@ func (c *callerContext) Value(key any) any {
 // originKey is the key by which Value finds the nearest *callContext or *callerContext.
 type originKey struct{}
 
-// inherited returns the call that ctx belongs to, or nil, and the tenant, the priority
-// and the provenance that a call made with ctx has.
-func inherited(ctx context.Context) (call *callContext, tenant string, priority int, from *provenance) {
+// inherited returns what a call made with ctx inherits.
+func inherited(ctx context.Context) heritage {
 	switch o := ctx.Value(originKey{}).(type) {
 	case *callContext:
-		return o, o.tenant, o.priority(), o.provenance().inherit()
+		return heritage{call: o, tenant: o.tenant, priority: o.priority(), from: o.provenance().inherit()}
 	case *callerContext:
-		return o.call, o.tenant, o.priority, o.from
+		return o.heritage
 	}
-	return nil, "", 0, nil
+	return heritage{}
 }
 
 // stickyKey returns the key by which a sticky alias chooses the version: the Key of WithOrigin,
@@ -301,11 +311,11 @@ func stickyKey(ctx context.Context) (key string) {
 			key = ""
 		}
 	}()
-	_, tenant, _, from := inherited(ctx)
-	if from != nil && from.origin.Key != "" {
-		return from.origin.Key
+	h := inherited(ctx)
+	if h.from != nil && h.from.origin.Key != "" {
+		return h.from.origin.Key
 	}
-	return tenant
+	return h.tenant
 }
 
 // deliver sets the depth of the call from its job, if the call is a delivery of a job.

@@ -25,8 +25,6 @@ type provenance struct {
 	attempt  int         // 0: the first attempt
 	items    int         // the size of the batch; 0: the input is not a batch
 	slip     jobDelivery // the delivery that the call belongs to; nil: the call belongs to no job
-
-	resolved *Resolution // to this the call writes its function and version, see WithResolution; nil: it writes nothing
 }
 
 // own returns a copy, which the caller may change.

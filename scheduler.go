@@ -69,8 +69,8 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 		return pending{}, true, to.turnAway(nil, refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
 	parent, tenant, priority, ended := q.meet() // before Entered.Add: a method of ctx may call Goexit
-	if q.from != nil && q.from.resolved != nil {
-		*q.from.resolved = to.resolution()
+	if q.resolved != nil {
+		*q.resolved = to.resolution()
 	}
 	var id uuid.UUID
 	var trace Trace
