@@ -16,7 +16,7 @@ import (
 // The scheduler uses the results that are kept here. This way a faulty context harms only the
 // call that was made with it.
 //
-// A caller lives on the stack of the calling goroutine. An inline call keeps a copy in its callExtra.
+// A caller lives on the stack of the calling goroutine. A call whose handler runs there keeps a copy in its callExtra.
 type caller struct {
 	ctx      context.Context //nolint:containedctx // this type stands for it
 	done     <-chan struct{} // the context's Done channel; nil: the context never ends

@@ -88,7 +88,7 @@ type callExtra struct {
 	trace    Trace               // the call's trace; nil: none
 	priority int                 // among the waiting calls of the same function and tenant
 	depth    int                 // the number of calls above this one
-	caller   caller              // of an inline call, since no other goroutine watches its caller's context
+	caller   caller              // if the handler runs on the caller's goroutine (isHere): no other goroutine watches the caller's context
 	values   context.Context     //nolint:containedctx // what the WithContext funcs made of the callContext; nil: there are none
 	queued   int64               // nanoseconds that the call waited for its slot and its seat
 	instance *instances.Instance // the instance in which the call has a seat; nil: the function has no init, or see unplaced

@@ -19,11 +19,12 @@ import (
 //
 // Everything else is as with Invoke, except that no goroutine waits for the end of ctx. If ctx
 // has ended before InvokeFunc is called, the call is refused. If ctx ends later, the handler's
-// context ends when the handler next uses it: Done, Err, or a derived context. But the call
-// goes on until the handler returns, and then it is Canceled. If the handler has not returned at
-// the deadline, answer is called at that moment, whether the handler has used its context or not:
-// the call is TimedOut, even if ctx was canceled before, or it is Canceled if the deadline is that
-// of ctx. If the handler calls runtime.Goexit, answer is called, and then the calling goroutine ends.
+// context ends with it, but only if the handler asks for that: by Done, Err, or a derived context.
+// The call itself goes on until the handler returns, and then it is Canceled. If the handler has
+// not returned at the deadline, answer is called at that moment, whether the handler has used its
+// context or not: the call is TimedOut, even if ctx was canceled before, or it is Canceled if the
+// deadline is that of ctx. If the handler calls runtime.Goexit, answer is called, and then the
+// calling goroutine ends.
 //
 // If answer panics on the calling goroutine, InvokeFunc panics. If answer panics on the other
 // goroutine, the panic is recovered and counted in Stats.HookPanics. On that goroutine answer

@@ -11,8 +11,8 @@ import (
 // a queue in memory sets when it settles the job (awaitAnswer), and the record in the queue (awaitJob).
 
 // awaitAnswer waits until the queue in memory has set the answer of a job. It returns nil if the
-// answer says nothing, and Wait must call awaitJob: the queue is not in memory, the job is gone
-// from it, ctx has ended, or Wait was called in a handler that runs.
+// answer says nothing, and Wait must call awaitJob: the queue is not in memory or does not set this
+// answer, the job is gone from it, ctx or the host has ended, or Wait was called in a handler that runs.
 func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callContext) *jobMore {
 	j := r.jobHost()
 	if j.memory == nil || inside != nil && !inside.isOver() {

@@ -108,7 +108,7 @@ type JobEnvelope struct {
 	Timestamp       string              `json:"timestamp"`
 	RequestContext  JobRequestContext   `json:"requestContext"`
 	RequestPayload  json.RawMessage     `json:"requestPayload"`            // a payload that is not JSON is a string, in base64 if it is not UTF-8
-	ResponseContext *JobResponseContext `json:"responseContext,omitempty"` // nil: there was no delivery
+	ResponseContext *JobResponseContext `json:"responseContext,omitempty"` // nil: there was no delivery, or the function was switched off
 	ResponsePayload json.RawMessage     `json:"responsePayload,omitempty"`
 }
 

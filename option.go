@@ -145,9 +145,9 @@ func WithWeight(w int) Option { return nameOption(func(s *nameSettings) *int { r
 //
 // A call and its recursive nested calls for the same tenant, also those through other
 // functions, count as one call, as long as they are made one at a time. Any other nested
-// call may wait for the limit too. But it is refused with [ErrCycle] while a call that
-// the limit counts waits for a nested call of its own, since the two might wait for each
-// other.
+// call may wait for the limit too, but not while a call that the limit counts waits for a
+// nested call of its own, since the two might wait for each other: the one of the two that
+// begins to wait second is refused with [ErrCycle].
 //
 // Every call of such a function locks a mutex of the router, which other calls lock only
 // when they wait.

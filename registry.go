@@ -138,7 +138,7 @@ func (t *registry) remove(fn *function) *Error {
 		return usageError("remove", fn.qualified(), ErrNotFound, "it has already been removed")
 	}
 	if alias, used := f.table.Load().namedBy(fn); used {
-		return usageError("remove", fn.qualified(), ErrInUse, "the alias is %q; set it to other versions first, or remove it", alias)
+		return usageError("remove", fn.qualified(), ErrInUse, "the alias is %q; set it to other versions by SetAlias first, or remove it by RemoveAlias", alias)
 	}
 	rest := f.table.Load().without(fn)
 	f.table.Store(rest)

@@ -34,7 +34,7 @@ import (
 // 0.1 % more calls cold.
 //
 // It scales to zero when the stable window is empty and at least ZeroGrace has passed
-// since an instance was last needed.
+// since the policy last wanted an instance.
 //
 // A field that is 0 has its default. [Register] refuses values that are out of range.
 type ConcurrencyScaler struct {

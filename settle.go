@@ -21,7 +21,7 @@ type settler uint8
 const (
 	byHandler  settler = iota // the handler's goroutine, after the handler returned
 	byCaller                  // the caller's goroutine: the caller's context ended while the handler runs
-	byWatchdog                // the timer's goroutine or a goroutine of Close: the handler runs, and the caller has no answer yet
+	byWatchdog                // the goroutine of the timer, of Close or of a stream's sender: the handler runs, and the caller has no answer yet
 	unstarted                 // the caller's goroutine, before the handler started
 )
 
@@ -69,8 +69,8 @@ func (c *callContext) isPlain(v *verdict) bool {
 // caller waits for ever.
 //
 // Is the outcome TimedOut or Canceled? There are two deadlines: the function's timeout (or
-// that of the call's Origin), and the deadline of the caller's context. begin sets one
-// timer for the earlier of them. When the timer fires, the call ends as Canceled if the
+// that of the call's Origin), and the deadline of the caller's context. begin compares them, and
+// arm sets one timer for the earlier one. When the timer fires, the call ends as Canceled if the
 // deadline is the caller's (c.callerFirst), and as TimedOut if not. If the caller leaves before
 // the timer fires, its call ends as Canceled, too: see forsake, or checkCaller if the handler
 // runs on the caller's goroutine. late applies the same rule to a handler that returned.

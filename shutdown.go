@@ -23,7 +23,7 @@ import (
 // the functions whose handlers had not returned, each with their number. Handlers that
 // ignore their context continue to run, but the process may exit nevertheless. Shutdown also stops
 // waiting for a queue of jobs that does not accept the results of its jobs. If a buffer could not
-// deliver all its records in time, the error contains an [*UndeliveredError] with them.
+// deliver all its records in time, the error contains an [*UndeliveredError] with their number.
 //
 // If ctx is a handler's context, Shutdown leaves out that invocation and the calls above it:
 // it neither waits for them nor cancels them. Shutdown may be called several times.

@@ -50,7 +50,7 @@ func (a alert) tell() {
 
 // callHook calls the hook and recovers its panic. The hook runs on the goroutine of a call. A
 // panic that reached the router would refuse that call or, at the end of a call, skip the
-// Done of the gates after this one.
+// alerts after this one.
 func callHook(log *slog.Logger, hook func(Alert), a Alert) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -49,8 +49,8 @@ func newDegrader(trackers []*tracker) *degrader {
 }
 
 // update sets the limits that the budgets want. d.mu must not be held. It copies all
-// accounts, so it is called only when an account reaches Degrade.At, when a limit changes,
-// and when a window ends.
+// accounts, so it is called only by Bind, when an account reaches Degrade.At, when a limit
+// changes, when a window begins or ends, and at a call of a function that awaits is true for.
 func (d *degrader) update(r *faas.Router) {
 	if r == nil {
 		return

@@ -233,8 +233,8 @@ type focusColumn struct {
 // mandatory for a provider with usage, unit prices, regions, resources, sub accounts and
 // tags, all of which a statement has. The columns are sorted by name; those that begin with
 // x_ come last, since they are in lower case. first and second are the names of two columns
-// that differ between versions of FOCUS: of the column for the host of the resources, and of
-// that for the provider of the service.
+// for providers, which differ between versions of FOCUS: HostProviderName and
+// ServiceProviderName or, before FOCUS 1.3, ProviderName and PublisherName.
 func focusColumns(first, second string) []focusColumn {
 	columns := slices.Concat(billingColumns(), chargeColumns(), priceColumns(), providerColumns(first, second), resourceColumns(), ownColumns())
 	slices.SortStableFunc(columns, func(x, y focusColumn) int { return strings.Compare(x.name, y.name) })

@@ -77,7 +77,7 @@ func (s *Set) awaitEither(done <-chan struct{}, w *waiter) Grant {
 
 // Join takes a seat for a nested call in the instance `in`, in which a call above it has a
 // seat. `in` is the instance that Acquire granted to that call. Join takes a seat even if all
-// seats are taken, because the call above does nothing but wait meanwhile. If the nested call
+// seats are taken, because the call above waits meanwhile. If the nested call
 // waited for a seat instead, it could wait for its own caller.
 //
 // Join returns false if `in` was dropped, because the call above has ended. Then the call is

@@ -143,8 +143,8 @@ func (s *Set) Scale(n, atMost int, now int64) {
 }
 
 // Retire drops all instances, each when its last call has ended, and stops the
-// inits that no call waits for. If closed is true, it also stops all other inits, and calls that
-// wait get ErrClosed. Later calls get ErrClosed as well, unless an instance has a free seat.
+// inits that no call waits for. If closed is true, it also stops all other inits, calls that
+// wait get ErrClosed, and so do later calls, unless an instance has a free seat.
 // After Retire(false), Retire(true) may be called. Retire does not wait: see Busy.
 func (s *Set) Retire(closed bool) {
 	s.mu.Lock()

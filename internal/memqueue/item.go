@@ -54,7 +54,7 @@ type View[B any] struct {
 
 	Seq       uint64 // jobs are numbered in the order of acceptance
 	KeyHolder ID     // the job that holds this job's order key; zero: none, or this job itself
-	Progress  any    // set by Extend; nil: never
+	Progress  any    // what Extend has set in the present lease; nil: nothing
 }
 
 // node is an item in the queue.

@@ -75,7 +75,7 @@ func (l *lane[B]) addDue(n *node[B]) {
 	case k.holder == nil && k.next == nil:
 		k.next = n
 		l.addReady(n)
-	case k.holder == nil && n.earlier(k.next): // n was accepted later, with an earlier due time
+	case k.holder == nil && n.earlier(k.next): // n came later, and was due earlier: a due time may be in the past
 		l.ready.remove(k.next)
 		l.waitForKey(k, k.next)
 		k.next = n

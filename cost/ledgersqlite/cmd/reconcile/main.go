@@ -13,8 +13,8 @@
 // EXPORT is the CSV of a Cost and Usage Report 2.0 of AWS Data Exports, plain or as gzip,
 // made hourly or daily and with resources: see cost.ReadAWSBill. Compute and requests are
 // compared by function and day, after the ledger's records are rounded by a price list of
-// Lambda. The tolerance is a part of the larger of the two amounts; smaller differences are
-// not printed. Usage types that were not compared are listed.
+// Lambda. The tolerance is a part of the larger of the two amounts; differences that do not
+// exceed it are not printed. Usage types that were not compared are listed.
 //
 // With -verify it checks the whole ledger first, which reads it several times.
 //
