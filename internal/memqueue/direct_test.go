@@ -62,6 +62,34 @@ func TestAPutThatLeasesWakesNoOtherLease(t *testing.T) {
 	})
 }
 
+// The queue uses the place of a forgotten job for another one. A holder that has lost its lease
+// of the first must not settle the second.
+func TestALostLeaseSettlesNoLaterJobInTheSamePlace(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New[string](10, 100)
+	defer q.Close()
+	lost, err := putLease(q, job(1, "a"), []string{"f"})
+	require.NoError(t, err)
+	require.Equal(t, 1, q.LoseLeases())
+	finish(t, q, "f")
+	require.NoError(t, q.Remove(number(1), revisionOf(t, q, 1)))
+	second, err := putLease(q, job(2, "a"), []string{"f"})
+	require.NoError(t, err)
+	_, err = settleLease(q, lost, done(job(1, "a")), nil)
+	require.ErrorIs(t, err, memqueue.ErrLease)
+	h := lost.Hold()
+	require.ErrorIs(t, q.BeginHold(&h), memqueue.ErrLease)
+	_, err = settleLease(q, second, done(second.View.Item), nil)
+	require.NoError(t, err)
+}
+
+func revisionOf(t *testing.T, q *queue, n int) uint64 {
+	t.Helper()
+	v, err := q.Get(number(n))
+	require.NoError(t, err)
+	return v.Revision
+}
+
 func TestASettleThatLeasesGetsTheNextJob(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -35,6 +35,9 @@ func (j *journal[B]) lost() {
 	}
 }
 
+// hasNone reports whether no node that is gone is left in the journal.
+func (j *journal[B]) hasNone() bool { return j.dead == 0 }
+
 // live returns the nodes from head on; fewer than half of them are gone.
 func (j *journal[B]) live() []*node[B] { return j.nodes[j.head:] }
 

@@ -39,6 +39,7 @@ type Queue[B any] struct {
 	turned    turnedAway         // the tenant to keep a place for
 	unique    uniqueKeys
 	settled   settled[B]
+	spares    []*node[B] // of forgotten jobs, see spare
 
 	seq, revision, token uint64 // the last numbers that were given
 }
@@ -168,7 +169,8 @@ func (q *Queue[B]) usageOf(name string) usage {
 // accept adds an item to the queue, without a look at the bounds.
 func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 	q.seq++
-	n := &node[B]{Item: *it, seq: q.seq}
+	n := q.newNode()
+	n.Item, n.seq = *it, q.seq
 	n.Revision = q.nextRevision()
 	q.nodes.set(&it.ID, n)
 	if it.State.settled() {
@@ -184,6 +186,31 @@ func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 	n.lane.jobs++
 	q.charge(n)
 	q.place(n, now)
+	return n
+}
+
+// spareNodes is how many nodes wait to be used again, at most.
+const spareNodes = 16
+
+// spare keeps the node of a forgotten job for another job, so that a queue that is full of settled
+// jobs allocates no nodes. No field of the queue may have the node. The holder of an old lease
+// may: its token is no other lease's, so held refuses it.
+func (q *Queue[B]) spare(n *node[B]) {
+	if len(q.spares) < spareNodes {
+		*n = node[B]{} // else it would keep the job's payload
+		q.spares = append(q.spares, n)
+	}
+}
+
+// newNode returns a node that is zero.
+func (q *Queue[B]) newNode() *node[B] {
+	last := len(q.spares) - 1
+	if last < 0 {
+		return &node[B]{}
+	}
+	n := q.spares[last]
+	q.spares[last] = nil
+	q.spares = q.spares[:last]
 	return n
 }
 
@@ -424,5 +451,5 @@ func (q *Queue[B]) Close() {
 	q.changed.tell()
 	q.nodes, q.functions, q.progress, q.tenants, q.recent = index[B]{}, nil, nil, nil, nil
 	q.later, q.aging, q.turn = nodeHeap[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
-	q.settled, q.unique = settled[B]{}, uniqueKeys{}
+	q.settled, q.unique, q.spares = settled[B]{}, uniqueKeys{}, nil
 }

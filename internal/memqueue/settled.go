@@ -71,6 +71,9 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 		q.nodes.remove(&name)
 	}
 	n.tell()
+	if s.journal(n).hasNone() && f.accepted.hasNone() {
+		q.spare(n)
+	}
 }
 
 // expirations is the largest number of jobs in each of done and dead that one critical section
