@@ -480,7 +480,7 @@ func (m *jobMill) checkBooks(t *testing.T, shutdown error) {
 	for _, s := range []faas.JobState{faas.JobSucceeded, faas.JobDead, faas.JobCanceled} {
 		assert.Positive(t, states[s], s)
 	}
-	t.Logf("%v; left %v; %d live calls, %d Sends refused, %d duplicates", states, left, m.live.Load(), m.refused.Load(), m.duplicates.Load())
+	t.Logf("%v of %v; left %v; %d live calls, %d Sends refused, %d duplicates", states, m.faults, left, m.live.Load(), m.refused.Load(), m.duplicates.Load())
 }
 
 // checkTold checks that exactly one other job reports the end of each job of "tells".
