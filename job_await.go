@@ -18,7 +18,12 @@ func (r *Router) awaitAnswer(ctx context.Context, a *jobAnswer, inside *callCont
 	if j.memory == nil || inside != nil && !inside.isOver() {
 		return nil
 	}
-	return a.await(ctx, j.ctx.Done())
+	w, _ := j.waits.Get().(*jobWaiter)
+	if w == nil {
+		w = &jobWaiter{wake: make(chan struct{}, 1)}
+	}
+	defer j.waits.Put(w)
+	return a.await(ctx, j.ctx.Done(), w)
 }
 
 // awaitJob waits until a job is settled, and returns its record. Wait needs it for a Job by

@@ -15,6 +15,13 @@ type jobContext struct {
 	cause error // set by end; nil: the cause is context.Canceled
 }
 
+// doneBefore is the Done channel of a context that was over before it was asked for one.
+var doneBefore = func() chan struct{} { //nolint:gochecknoglobals // a constant
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // end ends the context. Only the first call sets the cause.
 func (c *jobContext) end(cause error) {
 	c.mu.Lock()
@@ -35,7 +42,7 @@ func (c *jobContext) Done() <-chan struct{} {
 	defer c.mu.Unlock()
 	if c.done == nil {
 		if c.over {
-			return noMore
+			return doneBefore
 		}
 		c.done = make(chan struct{})
 	}

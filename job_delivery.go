@@ -19,32 +19,23 @@ import (
 // record. The function is called as any caller calls it, through admission and a worker, and has a record.
 // Only the call's provenance shows that it belongs to a job.
 type delivery struct {
-	router   *Router
 	host     *jobHost
-	lease    *JobLease // points into work; nil after release
-	work     *jobWork  // holds the lease; nil after release
-	hold     jobHold   // the lease as a queue in memory takes it
-	function string    // function and origin are copies from the lease: a handler may outlive the delivery and need them after release
+	work     *jobWork // what only the delivery itself needs; nil after release
+	hold     jobHold  // the lease as a queue in memory takes it
+	function string   // function and origin are copies from the lease: a handler may outlive the delivery and need them after release
 	origin   *JobOrigin
-	policy   *jobPolicy
-	pace     *jobPace      // the function's pace; nil until the delivery has its slot
 	ctx      jobContext    // the context with which the function is called
 	over     chan struct{} // closed when the delivery is over; nil until deliveryOf makes it; guarded by host.mu
 
-	isCalled   bool        // the call has returned without an error, so no other goroutine uses work any more
 	isCanceled atomic.Bool // Job.Cancel was called
-	outlived   bool        // a later delivery of the same job has begun in this host; guarded by host.mu
 	abroad     atomic.Bool // foreign code without a time limit runs: a carrier, WithUpgrade's func, Batches
+	isCalled   bool        // the call has returned without an error, so no other goroutine uses work any more
+	outlived   bool        // a later delivery of the same job has begun in this host; guarded by host.mu
 	done       bool        // the delivery is over; guarded by host.mu
 	following  *delivery   // of the job that was leased in the step that settled this one; the same runner runs it next
 
 	from   provenance    // of the call: where it comes from
 	caller callerContext // what context returns
-
-	// Copied from the record of the call by recorded.
-	invocation uuid.UUID // zero: no call was admitted
-	version    string
-	took       time.Duration
 }
 
 // id returns the job's ID.
@@ -54,7 +45,7 @@ func (d *delivery) id() uuid.UUID { return d.from.job }
 // Goexit.
 func (d *delivery) run() {
 	end, ended := &d.work.end, false
-	if d.lease.Lost != nil {
+	if d.work.lease.Lost != nil {
 		go d.heed()
 	}
 	defer func() {
@@ -70,7 +61,7 @@ func (d *delivery) run() {
 // heed ends the call's context when the queue closes Lost. It returns when that context has ended.
 func (d *delivery) heed() {
 	select {
-	case <-d.lease.Lost:
+	case <-d.work.lease.Lost:
 		d.ctx.end(ErrLease)
 	case <-d.ctx.Done():
 	}
@@ -78,12 +69,12 @@ func (d *delivery) heed() {
 
 // attempt makes the call, or returns why the job must not run.
 func (d *delivery) attempt() jobEnd {
-	rec := &d.lease.Record
-	if end, early := rec.premature(d.policy, d.work.at); early {
+	rec := &d.work.lease.Record
+	if end, early := rec.premature(d.work.policy, d.work.at); early {
 		d.noteBatch(&end)
 		return end
 	}
-	if !d.policy.overlap && d.host.isBehind(rec.ID, true) {
+	if !d.work.policy.overlap && d.host.isBehind(rec.ID, true) {
 		return jobEnd{what: jobBehindItself}
 	}
 	if o := rec.Origin; o != nil && o.Delivers != "" {
@@ -100,36 +91,36 @@ func (d *delivery) ended(output []byte, err error) jobEnd {
 	if err != nil {
 		limit = d.timeout()
 	}
-	end := d.lease.Record.endOf(err, limit, jobTime())
+	end := d.work.lease.Record.endOf(err, limit, jobTime())
 	end.output, end.seed = output, rand.Float64()
 	d.noteBatch(&end)
-	end.Invocation, end.Version, end.Duration = d.invocation, d.version, d.took
+	end.Invocation, end.Version, end.Duration = d.work.invocation, d.work.version, d.work.took
 	return end
 }
 
 // call calls the function. If the payload does not decode, it calls once more, with the payload that [WithUpgrade]'s
 // func returns.
 func (d *delivery) call() ([]byte, error) {
-	rec := &d.lease.Record
+	rec := &d.work.lease.Record
 	ctx, err := d.context(&d.ctx, &d.from)
 	if err != nil {
 		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonDenied, wrapCause(ErrDenied, err)))
 	}
-	out, err := d.router.Invoke(ctx, rec.calledName(), rec.Payload)
-	if d.policy.upgrade == nil || d.invocation != uuid.Nil || EndOf(err, rec.calledName()).Kind != KindInvalid {
+	out, err := d.host.router.Invoke(ctx, rec.calledName(), rec.Payload)
+	if d.work.policy.upgrade == nil || d.work.invocation != uuid.Nil || EndOf(err, rec.calledName()).Kind != KindInvalid {
 		return out, err
 	}
 	payload, failed := d.upgrade()
 	if failed != nil {
 		return nil, sendRefused(refusal(rec.Function, uuid.Nil, ReasonInput, wrapCause(ErrInput, failed)))
 	}
-	return d.router.Invoke(ctx, rec.calledName(), payload)
+	return d.host.router.Invoke(ctx, rec.calledName(), payload)
 }
 
 // noteBatch notes in end which items of a batch have failed. It does nothing for a job that is no batch.
 func (d *delivery) noteBatch(end *jobEnd) {
-	rec := &d.lease.Record
-	if rec.Items == 0 || d.policy.batches == nil {
+	rec := &d.work.lease.Record
+	if rec.Items == 0 || d.work.policy.batches == nil {
 		return
 	}
 	end.batch.pick = d.pickItems
@@ -143,9 +134,9 @@ func (d *delivery) failedItems(output []byte) (failed []int) {
 	d.abroad.Store(true)
 	defer d.abroad.Store(false)
 	failed = []int{-1} // if Failed panics: an index out of range stands for all items
-	defer func() { failed = inRange(failed, d.lease.Record.Items) }()
-	defer d.router.guardHook("WithBatches", d.lease.Record.Function)
-	return d.policy.batches.Failed(d.lease.Record.Payload, output)
+	defer func() { failed = inRange(failed, d.work.lease.Record.Items) }()
+	defer d.host.router.guardHook("WithBatches", d.work.lease.Record.Function)
+	return d.work.policy.batches.Failed(d.work.lease.Record.Payload, output)
 }
 
 // pickItems calls Pick of the function's Batches on another goroutine: Pick may call Goexit, and this one settles the
@@ -161,8 +152,8 @@ func (d *delivery) pickItems(payload []byte, items []int) []byte {
 func (d *delivery) callPick(payload []byte, items []int, to chan<- []byte) {
 	var picked []byte
 	defer func() { to <- picked }()
-	defer d.router.guardHook("WithBatches", d.lease.Record.Function)
-	picked = d.policy.batches.Pick(payload, items)
+	defer d.host.router.guardHook("WithBatches", d.work.lease.Record.Function)
+	picked = d.work.policy.batches.Pick(payload, items)
 }
 
 // upgrade calls the func of WithUpgrade with the payload and the version that the job's sender named.
@@ -171,19 +162,19 @@ func (d *delivery) upgrade() (payload []byte, err error) {
 	defer d.abroad.Store(false)
 	defer stopPanic(&err)
 	version := versionLatest
-	if _, qualifier, found := strings.Cut(d.lease.Record.calledName(), ":"); found {
+	if _, qualifier, found := strings.Cut(d.work.lease.Record.calledName(), ":"); found {
 		version = qualifier
 	}
-	return d.policy.upgrade(d.lease.Record.Payload, version)
+	return d.work.policy.upgrade(d.work.lease.Record.Payload, version)
 }
 
 // context returns ctx with what carriers restore, and the job's tenant and priority. Calls with it have no parent call.
 func (d *delivery) context(ctx context.Context, from *provenance) (context.Context, error) {
-	rec := &d.lease.Record
+	rec := &d.work.lease.Record
 	if rec.Origin != nil && len(rec.Origin.Carried) > 0 {
 		d.abroad.Store(true)
 		defer d.abroad.Store(false)
-		restored, err := d.router.restore(ctx, rec.Origin.Carried)
+		restored, err := d.host.router.restore(ctx, rec.Origin.Carried)
 		if err != nil {
 			return nil, err
 		}
@@ -204,7 +195,7 @@ func (d *delivery) sender() (call uuid.UUID, depth int) {
 // recorded copies what the record of the call says. The goroutine that settles the call runs it before it
 // wakes the delivery's goroutine, which therefore sees the fields.
 func (d *delivery) recorded(id uuid.UUID, version string, took time.Duration) {
-	d.invocation, d.version, d.took = id, version, took
+	d.work.invocation, d.work.version, d.work.took = id, version, took
 }
 
 func (d *delivery) ranAway()      { d.host.ranAway(d.id()) }
@@ -216,9 +207,9 @@ func (d *delivery) hasSlot() bool {
 	if !d.begin() {
 		return false
 	}
-	if d.pace == nil { // otherwise this is the second call, with an upgraded payload
-		d.pace = d.host.paces.of(d.function)
-		d.pace.hasBegun()
+	if d.work.pace == nil { // otherwise this is the second call, with an upgraded payload
+		d.work.pace = d.host.paces.of(d.function)
+		d.work.pace.hasBegun()
 	}
 	return true
 }
@@ -231,7 +222,7 @@ func (d *delivery) begin() bool {
 	if memory := d.host.memory; memory != nil {
 		return !errors.Is(memory.begin(&d.hold), memqueue.ErrLease)
 	}
-	return !errors.Is(d.host.queue.begin(&d.ctx, *d.lease), ErrLease)
+	return !errors.Is(d.host.queue.begin(&d.ctx, d.work.lease), ErrLease)
 }
 
 // extend prolongs the lease, and ends the call if the lease is lost. The queue may call Goexit in it.
@@ -246,7 +237,7 @@ func (d *delivery) tellQueue(ctx context.Context, p JobProgress) error {
 	if memory := d.host.memory; memory != nil {
 		return memory.extend(&d.hold, p, d.function)
 	}
-	return d.host.queue.extend(ctx, *d.lease, p)
+	return d.host.queue.extend(ctx, d.work.lease, p)
 }
 
 // settlement is what a delivery writes to the queue when it ends.
@@ -268,24 +259,24 @@ func (d *delivery) finish(end *jobEnd) {
 		d.settleHere(end)
 		return
 	}
-	rec := d.lease.Record // a copy, since a record that a queue has returned is never changed
+	rec := d.work.lease.Record // a copy, since a record that a queue has returned is never changed
 	s := settlement{end: end, debt: d.host.debts.take(rec.ID), rec: &rec}
 	s.debt.addTo(&rec)
-	s.follow = rec.goOn(end, d.policy, jobTime())
+	s.follow = rec.goOn(end, d.work.policy, jobTime())
 	d.settleAbroad(&s)
 }
 
 // settleHere settles the job in a queue in memory. It turns the lease's record into the job's next record in
 // place, without a copy: takeUp made that record for this delivery alone.
 func (d *delivery) settleHere(end *jobEnd) {
-	rec, now := &d.lease.Record, end.At
+	rec, now := &d.work.lease.Record, end.At
 	if now.IsZero() || rec.Items > 0 { // zero: no call was made; for a batch, Failed has run since
 		now = jobTime()
 	}
 	end.more = &jobMore{}
 	s := settlement{end: end, debt: d.host.debts.take(rec.ID), rec: rec}
 	s.debt.addTo(rec)
-	s.follow = rec.goOn(end, d.policy, now)
+	s.follow = rec.goOn(end, d.work.policy, now)
 	next, err := d.host.memory.settleLease(&d.hold, rec, end.more, d.host.ready(), now, s.follow)
 	if next.Token != 0 {
 		d.following = d.host.takeUp(&next, now)
@@ -328,11 +319,11 @@ func (d *delivery) conclude(s *settlement) {
 	if !s.kept {
 		return
 	}
-	if len(s.follow) > 0 && !d.host.hosts(d.router, s.follow[0].Function) {
+	if len(s.follow) > 0 && !d.host.hosts(d.host.router, s.follow[0].Function) {
 		d.host.sweepSoon()
 	}
 	if s.rec.State == JobParked && d.isFree(s.rec, s.end) {
-		d.router.unparkJob(id)
+		d.host.router.unparkJob(id)
 	}
 }
 
@@ -365,7 +356,7 @@ func (d *delivery) debtOf(end *jobEnd) jobDebt {
 // write was stored: then the record in the queue has this delivery's invocation.
 func (d *delivery) settle(s *settlement) {
 	for ; ; s.failed = true {
-		err := d.host.queue.settle(d.host.last, *d.lease, *s.rec, s.follow)
+		err := d.host.queue.settle(d.host.last, d.work.lease, *s.rec, s.follow)
 		switch {
 		case err == nil:
 			s.kept = true
@@ -387,7 +378,7 @@ func (d *delivery) isFree(rec *JobRecord, end *jobEnd) bool {
 	case end.what == jobBehindItself:
 		return !d.host.isBehind(rec.ID, true)
 	case end.Kind == KindNotFound:
-		_, err := d.router.find("job", rec.calledName())
+		_, err := d.host.router.find("job", rec.calledName())
 		return err == nil
 	}
 	return false
@@ -398,10 +389,10 @@ const mostTold = 32
 
 // tell gives the end of another job to the Go func of a destination, success or failure by which.
 func (d *delivery) tell(which string) jobEnd {
-	to := d.policy.destination(which)
+	to := d.work.policy.destination(which)
 	limit := cmp.Or(to.timeout, d.timeout())
 	var e JobEnvelope
-	err := json.Unmarshal(d.lease.Record.Payload, &e)
+	err := json.Unmarshal(d.work.lease.Record.Payload, &e)
 	switch {
 	case err != nil:
 		err = Permanent(err)
@@ -410,10 +401,10 @@ func (d *delivery) tell(which string) jobEnd {
 	default:
 		err = d.tellTo(to, e, limit)
 	}
-	end := d.lease.Record.endOf(err, limit, jobTime())
+	end := d.work.lease.Record.endOf(err, limit, jobTime())
 	end.seed = rand.Float64()
 	if end.Kind == KindNone {
-		end.Invocation = d.router.clock.newID(d.router.clock.now(), rand.Uint64())
+		end.Invocation = d.host.router.clock.newID(d.host.router.clock.now(), rand.Uint64())
 	}
 	return end
 }
@@ -423,7 +414,7 @@ var errNoDestination = errors.New("the function no longer has this destination")
 // tellTo calls the Go func on another goroutine. When limit has passed, the lease is lost or the router is
 // closed, tellTo returns and leaves the func running.
 func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) error {
-	seats := d.host.seatsOf(d.lease.Record.Function)
+	seats := d.host.seatsOf(d.work.lease.Record.Function)
 	if refused := d.takeSeat(seats); refused != nil {
 		return refused
 	}
@@ -447,16 +438,16 @@ func (d *delivery) tellTo(to Destination, e JobEnvelope, limit time.Duration) er
 		}
 	}
 	if d.ctx.Err() != nil {
-		return &Error{Op: "deliver", Function: d.lease.Record.Function, Outcome: Canceled, Err: context.Canceled}
+		return &Error{Op: "deliver", Function: d.work.lease.Record.Function, Outcome: Canceled, Err: context.Canceled}
 	}
-	return &Error{Op: "deliver", Function: d.lease.Record.Function, Outcome: TimedOut, Err: ErrTimeout}
+	return &Error{Op: "deliver", Function: d.work.lease.Record.Function, Outcome: TimedOut, Err: ErrTimeout}
 }
 
 // takeSeat waits for one of the mostTold seats for Go funcs of the function's destinations, at most as long
 // as a call may wait for a slot. It calls begin only then, so the queue leases no second delivery of this
 // function and tenant before, and at most one waits here.
 func (d *delivery) takeSeat(seats chan struct{}) *Error {
-	name := d.lease.Record.Function
+	name := d.work.lease.Record.Function
 	wait := time.NewTimer(d.patience())
 	defer wait.Stop()
 	select {
@@ -478,11 +469,19 @@ func (d *delivery) takeSeat(seats chan struct{}) *Error {
 	return nil
 }
 
+// patience returns how long a call of the job's function may wait for a slot.
+func (d *delivery) patience() time.Duration {
+	if fn, err := d.host.router.find("job", d.work.lease.Record.calledName()); err == nil {
+		return fn.queueTimeout
+	}
+	return d.host.router.common.timeout
+}
+
 var errSeats = errors.New("the Go funcs of the function's destinations are all busy")
 
 // runFunc is the goroutine of the Go func.
 func (d *delivery) runFunc(ctx context.Context, to Destination, e JobEnvelope, tell func(error)) {
-	name := d.lease.Record.Function
+	name := d.work.lease.Record.Function
 	err := error(&Error{Op: "deliver", Function: name, Outcome: Exited, Err: ErrExited})
 	defer func() { // runs after a return, a panic or a Goexit of the func
 		if p := recover(); p != nil {

@@ -43,6 +43,7 @@ type jobHost struct {
 	paces   jobPaces
 	runners runners                  // the goroutines that run the deliveries
 	memory  *memoryJobs              // the queue, if it is in memory; otherwise nil
+	waits   sync.Pool                // of *jobWaiter, see awaitAnswer
 	works   sync.Pool                // of *jobWork, see delivery.release
 	leased  atomic.Pointer[[]string] // a copy of names; nil: none are leased for, or names is out of date; written with mu held
 
@@ -208,7 +209,8 @@ func (c *callContext) jobOf() *delivery {
 func (j *jobHost) newDelivery(w *jobWork) *delivery {
 	rec := &w.lease.Record
 	_ = rec.answer.isKnown() // only for its atomic load: it orders this delivery after a Wait, see jobAnswer.wait
-	d := &delivery{router: j.router, host: j, lease: &w.lease, work: w, function: rec.Function, origin: rec.Origin, policy: j.router.jobPolicy(rec)}
+	w.policy = j.router.jobPolicy(rec)
+	d := &delivery{host: j, work: w, function: rec.Function, origin: rec.Origin}
 	d.from = provenance{job: rec.ID, delivery: rec.Deliveries + rec.Crashes + 1, attempt: rec.Attempts + 1, items: rec.Items, slip: d}
 	if o := rec.Origin; o != nil {
 		d.from.add(o.origin())
@@ -231,9 +233,16 @@ func (j *jobHost) takeUp(next *jobNext, at time.Time) *delivery {
 
 // jobWork is the large part of a delivery, which is needed only until the delivery is over.
 type jobWork struct {
-	lease JobLease
-	at    time.Time // when it was leased
-	end   jobEnd    // how it ended
+	lease  JobLease
+	at     time.Time // when it was leased
+	policy *jobPolicy
+	pace   *jobPace // the function's pace; nil until the delivery has its slot
+	end    jobEnd   // how it ended
+
+	// Copied from the record of the call by recorded.
+	invocation uuid.UUID // zero: no call was admitted
+	version    string
+	took       time.Duration
 }
 
 // release returns the delivery's work to a pool, if no other goroutine can use it. A handler may keep its
@@ -241,7 +250,7 @@ type jobWork struct {
 func (d *delivery) release() {
 	if d.isCalled {
 		w := d.work
-		d.lease, d.work = nil, nil
+		d.work = nil
 		*w = jobWork{}
 		d.host.works.Put(w)
 	}
@@ -345,8 +354,8 @@ func (j *jobHost) endAll(own *delivery) {
 // number of deliveries under way does not drop to zero in between.
 func (j *jobHost) ended(d *delivery) {
 	id, before := d.id(), (*delivery)(nil)
-	if d.pace != nil {
-		d.pace.hasEnded(d.took, d.invocation != uuid.Nil)
+	if d.work.pace != nil {
+		d.work.pace.hasEnded(d.work.took, d.work.invocation != uuid.Nil)
 	}
 	j.mu.Lock()
 	d.done = true
@@ -480,17 +489,9 @@ func (j *jobHost) hosts(r *Router, name string) bool {
 
 // timeout returns how long the handler may run.
 func (d *delivery) timeout() time.Duration {
-	fn, err := d.router.find("job", d.lease.Record.calledName())
+	fn, err := d.host.router.find("job", d.work.lease.Record.calledName())
 	if err != nil { // the version that the job names is not registered here
-		return d.from.shorten(d.router.common.timeout)
+		return d.from.shorten(d.host.router.common.timeout)
 	}
 	return d.from.shorten(fn.timeout)
-}
-
-// patience returns how long a call of the job's function may wait for a slot.
-func (d *delivery) patience() time.Duration {
-	if fn, err := d.router.find("job", d.lease.Record.calledName()); err == nil {
-		return fn.queueTimeout
-	}
-	return d.router.common.timeout
 }

@@ -296,9 +296,13 @@ func (rec *JobRecord) moreTo(m *jobMore) {
 	if rec.State.IsSettled() {
 		m.name, m.state, m.settled = rec.calledName(), rec.State, nanos(rec.Settled)
 	}
-	m.condition, m.parkedFor, m.maxAge, m.uniqueKey, m.uniqueFor = rec.Condition, rec.ParkedFor, rec.MaxAge, rec.UniqueKey, rec.UniqueFor
-	m.output, m.used, m.last, m.labels, m.origin, m.rest = rec.Output, rec.Used, rec.Last, rec.Labels, rec.Origin, rec.rest
-	m.items, m.parts = rec.Items, rec.Parts
+	m.condition, m.output, m.used, m.last, m.origin = rec.Condition, rec.Output, rec.Used, rec.Last, rec.Origin
+	if rec.hasRare() {
+		m.rare = &jobRare{
+			parkedFor: rec.ParkedFor, maxAge: rec.MaxAge, uniqueKey: rec.UniqueKey, uniqueFor: rec.UniqueFor,
+			labels: rec.Labels, rest: rec.rest, items: rec.Items, parts: rec.Parts,
+		}
+	}
 }
 
 func packJobs(recs []JobRecord) (items []jobItem) {
@@ -310,8 +314,13 @@ func packJobs(recs []JobRecord) (items []jobItem) {
 
 // hasMore reports whether the item of the record needs a jobMore.
 func (rec *JobRecord) hasMore() bool {
-	return rec.State.IsSettled() || rec.ParkedFor != "" || rec.MaxAge != 0 || rec.UniqueKey != "" || rec.Used != 0 || rec.Last != nil ||
-		len(rec.Output)+len(rec.Labels)+len(rec.rest)+rec.Items > 0 || rec.Origin != nil
+	return rec.State.IsSettled() || rec.Used != 0 || rec.Last != nil || len(rec.Output) > 0 || rec.Origin != nil || rec.hasRare()
+}
+
+// hasRare reports whether the jobMore of the record needs a jobRare.
+func (rec *JobRecord) hasRare() bool {
+	return rec.ParkedFor != "" || rec.MaxAge != 0 || rec.UniqueKey != "" || rec.UniqueFor != 0 ||
+		len(rec.Labels)+len(rec.rest)+len(rec.Parts)+rec.Items > 0
 }
 
 // unpackJob makes the record of an item.
@@ -339,10 +348,18 @@ func (rec *JobRecord) unpack(v *jobView) {
 		rec.answer = w.jobAnswer
 	}
 	if m := b.more; m != nil {
-		rec.Condition, rec.Settled, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.condition, wallTime(m.settled), m.maxAge, m.uniqueKey, m.uniqueFor
-		rec.ParkedFor, rec.Output, rec.Used, rec.Last = m.parkedFor, m.output, m.used, m.last
-		rec.Labels, rec.Origin, rec.rest, rec.Items, rec.Parts = m.labels, m.origin, m.rest, m.items, m.parts
+		rec.Condition, rec.Settled, rec.Output, rec.Used, rec.Last, rec.Origin = m.condition, wallTime(m.settled), m.output, m.used, m.last, m.origin
+		rec.unpackRare(m.rare)
 	}
+}
+
+// unpackRare is the part of unpack that few records need. m may be nil.
+func (rec *JobRecord) unpackRare(m *jobRare) {
+	if m == nil {
+		return
+	}
+	rec.ParkedFor, rec.MaxAge, rec.UniqueKey, rec.UniqueFor = m.parkedFor, m.maxAge, m.uniqueKey, m.uniqueFor
+	rec.Labels, rec.rest, rec.Items, rec.Parts = m.labels, m.rest, m.items, m.parts
 }
 
 // size returns the number of bytes of variable length in a record.

@@ -76,21 +76,23 @@ type JobRecord struct { //nolint:recvcheck // MarshalJSON needs a value receiver
 //
 // A Wait whose answer is set does not call the queue.
 type jobAnswer struct {
-	end  atomic.Pointer[jobMore] // set when the job has settled; nil: the end is not known
-	mu   sync.Mutex              // guards done
-	done chan struct{}           // closed when the queue will not set end any more; nil: wait was not called yet
+	end   atomic.Pointer[jobMore] // set when the job has settled; nil: the end is not known
+	mu    sync.Mutex              // guards waits
+	waits *jobWaiter              // the Waits that wait, a list; noMore: the queue will not set end any more
 }
 
-// noMore is a closed channel. It is the value of jobAnswer.done when the queue will not set the
-// answer: any more, or at all.
-var noMore = func() chan struct{} { //nolint:gochecknoglobals // a constant
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
+// jobWaiter is a Wait that waits for one answer. The answer's mutex guards all fields but wake.
+type jobWaiter struct {
+	wake       chan struct{} // has room for one value, which tell sends once it has taken the jobWaiter from the list
+	prev, next *jobWaiter
+	isListed   bool
+}
+
+// noMore stands for the list of an answer that the queue will not set: any more, or at all.
+var noMore = &jobWaiter{} //nolint:gochecknoglobals // a constant
 
 // untoldAnswer returns an answer that no queue sets. Wait then reads the record in the queue.
-func untoldAnswer() *jobAnswer { return &jobAnswer{done: noMore} }
+func untoldAnswer() *jobAnswer { return &jobAnswer{waits: noMore} }
 
 // isKnown reports whether the end is set. A delivery calls it as it begins, for the order that
 // wait describes.
@@ -104,34 +106,65 @@ func (a *jobAnswer) tell(end *jobMore) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.done != nil && a.done != noMore {
-		close(a.done)
+	for w := a.waits; w != nil && w != noMore; {
+		next := w.next
+		w.prev, w.next, w.isListed = nil, nil, false
+		w.wake <- struct{}{} // from here on w may be that of another Wait
+		w = next
 	}
-	a.done = noMore
+	a.waits = noMore
 }
 
 // await waits until the queue has set the end, and returns it. It returns nil if the queue will
-// not set it, or if ctx or stop ends first.
-func (a *jobAnswer) await(ctx context.Context, stop <-chan struct{}) *jobMore {
-	select {
-	case <-a.wait():
-	case <-stop:
-	case <-doneOf(ctx):
+// not set it, or if ctx or stop ends first. w is in no list, and is in none when await returns.
+func (a *jobAnswer) await(ctx context.Context, stop <-chan struct{}, w *jobWaiter) *jobMore {
+	done := doneOf(ctx) // before enlist, since it may call Goexit
+	if a.enlist(w) {
+		select {
+		case <-w.wake:
+		case <-stop:
+			a.withdraw(w)
+		case <-done:
+			a.withdraw(w)
+		}
 	}
 	return a.end.Load() // also after stop: the end may have been set before stop was closed
 }
 
-// wait returns a channel that is closed when the end is set, or when the queue will not set it.
-// What the caller of wait wrote before is visible to deliveries that begin later: the
-// compare-and-swap in wait and the load in isKnown order the two.
-func (a *jobAnswer) wait() <-chan struct{} {
+// enlist has tell wake w, or returns false if tell was called. What the caller of enlist wrote
+// before is visible to deliveries that begin later: the compare-and-swap in enlist and the load
+// in isKnown order the two.
+func (a *jobAnswer) enlist(w *jobWaiter) bool {
 	a.end.CompareAndSwap(nil, nil)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.done == nil {
-		a.done = make(chan struct{})
+	if a.waits == noMore {
+		return false
 	}
-	return a.done
+	if w.next = a.waits; w.next != nil {
+		w.next.prev = w
+	}
+	a.waits, w.isListed = w, true
+	return true
+}
+
+// withdraw is the reverse of enlist. If tell has taken w from the list, it has also sent to w.wake.
+func (a *jobAnswer) withdraw(w *jobWaiter) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !w.isListed {
+		<-w.wake
+		return
+	}
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		a.waits = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next, w.isListed = nil, nil, false
 }
 
 type rawFields map[string]json.RawMessage
@@ -257,20 +290,26 @@ type jobMore struct {
 	name      string // the name by which the function is called; name and state are set for a settled job only
 	state     JobState
 	condition JobCondition
-	parkedFor JobWait
 	settled   int64 // in Unix nanoseconds
-	maxAge    time.Duration
-	uniqueKey string
-	uniqueFor time.Duration
 	output    []byte
 	used      time.Duration
 	last      *JobEnd
-	labels    map[string]string
 	origin    *JobOrigin
+	rare      *jobRare // nil: no field of it is set
+	end       JobEnd   // in a queue in memory: the room for what last points to, see jobEnd.more
+}
+
+// jobRare has the fields of a record that few jobs have. They are apart because a queue in memory
+// keeps a jobMore for each settled job.
+type jobRare struct {
+	parkedFor JobWait
+	maxAge    time.Duration
+	uniqueKey string
+	uniqueFor time.Duration
+	labels    map[string]string
 	rest      rawFields
 	items     int
 	parts     []uuid.UUID
-	end       JobEnd // in a queue in memory: the room for what last points to, see jobEnd.more
 }
 
 // calledName returns the name by which the job's function is called.
