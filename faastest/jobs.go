@@ -46,8 +46,8 @@ func NewJobs(tb testing.TB, r *faas.Router) *Jobs {
 // minutes for a job that fails.
 //
 // It is fatal to the test if the router is closed, or the queue fails, before all jobs have
-// ended; the message names the jobs that are left. In a test with a deadline Drain gives up
-// five seconds before it.
+// ended; the message has the number of jobs that are left, by function and state. In a test
+// with a deadline Drain gives up five seconds before it.
 func (j *Jobs) Drain() {
 	j.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience(j.tb))

@@ -36,7 +36,8 @@ type floorHost struct {
 
 // floorWorker runs one call at a time on its goroutine. Only the goroutine that has the call
 // may use in, out and err: the caller until it sends to work, the worker until it sends to
-// wake.
+// wake. If the timer ends the call, expire sends to wake: the worker keeps the fields, and no
+// other call gets that worker.
 type floorWorker struct {
 	host       *floorHost
 	work, wake chan struct{}
@@ -126,8 +127,8 @@ func (w *floorWorker) newContext() *floorContext {
 	return c
 }
 
-// arm sets the timer. If the timer is already armed for an earlier time, arm leaves it as it
-// is: when the timer fires too early for this call, expire arms it again.
+// arm sets the timer. invoke does not call it if the timer is already armed for an earlier
+// time: when the timer then fires too early for the call, expire arms it again.
 func (w *floorWorker) arm(deadline int64) {
 	w.armed.Store(deadline)
 	d := time.Duration(deadline - w.host.now())

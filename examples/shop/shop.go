@@ -100,7 +100,7 @@ func newBudgets(book *cost.Book, logger *slog.Logger) (*cost.Budgets, error) {
 	return budgets, nil
 }
 
-// register registers the functions. The alias "resize:live" and the plain name "resize" call the live version.
+// register registers the functions. At first the alias "resize:live" and the plain name "resize" call version 7.
 func (s *shop) register() error {
 	team := func(name string) faas.Option { return faas.WithLabels(map[string]string{"team": name}) }
 	faas.Register(s.Router, "price", price, team("goods"), faas.WithConcurrency(32), faas.WithMemory(128<<20))

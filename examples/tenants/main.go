@@ -141,8 +141,8 @@ func (h *host) handler(takes time.Duration) faas.Handler[string, string] {
 	}
 }
 
-// play makes a's calls and waits until they are queued, then makes b's. It returns the times of b's calls, the shortest
-// first, and how often they were refused.
+// play makes a's calls. When each of them was admitted, waits in the queue or was refused once, it makes b's. It returns the
+// times of b's calls, the shortest first, and how often they were refused.
 func (h *host) play(ctx context.Context, as func(context.Context, string) context.Context, flood int) (took []time.Duration, refused int64, err error) {
 	var all sync.WaitGroup
 	var again atomic.Int64

@@ -87,9 +87,9 @@ func refusals(info faas.Info) uint64 {
 	return sum
 }
 
-// watch is a meter for calls that run beyond their deadlines. It records when such a call is answered, that it is stuck,
-// and when its handler has ended. The router measures how late an answer is. The times of the agents would include the way
-// to the router and back, which is long with 200 calls at once and has nothing to do with the deadline.
+// watch is a meter for calls that run beyond their deadlines. It records how late they are answered, how many are stuck,
+// and by how much their handlers overrun. The router measures how late an answer is. The times of the agents would include
+// the way to the router and back, which is long with 200 calls at once and has nothing to do with the deadline.
 type watch struct {
 	mu       sync.Mutex
 	answered map[string]time.Duration // by tool: how late the latest answer was

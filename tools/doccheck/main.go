@@ -7,7 +7,7 @@
 // Functions, methods of exported types, and types each need a comment of their own. A
 // constant or a variable may share the comment of its group, which describes all its members;
 // a comment at the end of the line counts too. Struct fields and interface methods need none,
-// because their contract belongs into the comment of their type.
+// because their contract belongs in the comment of their type.
 package main
 
 import (
