@@ -1,7 +1,7 @@
 // Charts over time, drawn by uPlot. They have names and values at their right ends, one cursor for all
 // charts of a page, and a table with the same data.
 
-import { h, s, morph } from "./dom.js";
+import { h, s, morph, stay, standing } from "./dom.js";
 import { minute, clock, tick } from "./format.js";
 import { brush } from "./brush.js";
 import { touch, measure } from "./store.js";
@@ -32,12 +32,14 @@ const drawn = new Map(); // id → {plot, shape, el, width, observer}
  * bands, heat, events, marks, max, unit, table}. The pages have examples. */
 export function chart(id, spec) {
   specs.set(id, spec);
-  return h("figure", { class: "plot", role: "group", "aria-label": spec.label, "data-key": "plot:" + id },
+  const label = spec.label + eventsIn(spec) + " Left and right move along it" + (spec.brush ? ", with shift they select." : ".");
+  const named = spec.series.filter((one) => one.name);
+  return stay(standing("plot:" + id), [label, ...named.flatMap((one) => [one.name, one.value, one.token, one.kind, Boolean(one.dash)])], () => h("figure", { class: "plot", role: "group", "aria-label": spec.label, "data-key": "plot:" + id },
     h("div", { class: "plot-frame" },
-      h("div", { class: "plot-box", "data-keep": id, tabindex: "0", role: "img", "aria-label": spec.label + eventsIn(spec) + " Left and right move along it" + (spec.brush ? ", with shift they select." : ".") }),
+      h("div", { class: "plot-box", "data-keep": id, tabindex: "0", role: "img", "aria-label": label }),
       h("ol", { class: "plot-ends", "data-keep": id + ":ends", "aria-hidden": "true" })),
     h("p", { class: "read", "data-keep": id + ":read" }),
-    h("ul", { class: "key" }, spec.series.filter((one) => one.name).map((one) => h("li", null, swatch(one), `${one.name} ${one.value ?? ""}`))));
+    h("ul", { class: "key" }, named.map((one) => h("li", null, swatch(one), `${one.name} ${one.value ?? ""}`)))));
 }
 
 // The last events of a chart, as text for its label.

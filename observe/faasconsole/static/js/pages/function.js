@@ -31,8 +31,8 @@ export function view(route) {
   const merged = together(doc("page:series"), f);
   return [
     head(f, route),
-    facts(f),
-    h("nav", { class: "jump", "aria-label": "On this page", "data-key": "jump" }, jumps(f).map(([id, name]) => h("a", { href: location.hash, onclick: (e) => { e.preventDefault(); document.getElementById(id)?.scrollIntoView({ behavior: "smooth" }); } }, name))),
+    keep("facts", [f], () => facts(f)),
+    keep("jump", [f], () => h("nav", { class: "jump", "aria-label": "On this page", "data-key": "jump" }, jumps(f).map(([id, name]) => h("a", { href: location.hash, onclick: (e) => { e.preventDefault(); document.getElementById(id)?.scrollIntoView({ behavior: "smooth" }); } }, name)))),
     h("div", { class: "fnpage", "data-key": "fnpage" },
       h("div", { class: "charts" }, demand(f, merged, route), latency(f, merged, route), outcomes(merged, route)),
       h("div", { class: "tables" }, versions(f), failures(f, route), keep("refusals", [f], () => refusals(f)), keep("tenants", [doc("page:usage"), f.name], () => tenants(f)), runaways(f), keep("cost", [doc("page:usage"), f.name], () => cost(f)), keep("config", [f], () => config(f)))),
@@ -168,14 +168,15 @@ function demand(f, all, route) {
   const scale = (doc("page:decisions")?.decisions ?? []).filter((d) => d.load).toReversed();
   const series = [{ name: "demand", value: digits(wanted.at(-1) ?? 0), values: wanted, kind: "area", token: "p1" }];
   const now_ = n(f.numbers?.instances);
+  const { before, after } = scaled(scale, f);
   if (scale.length || now_) {
-    let at = scale.length ? n(scale[0].from) : now_;
+    let at = before;
     let i = 0;
     const steps = g.x.map((t) => {
-      while (i < scale.length && new Date(scale[i].time).getTime() / 1000 <= t + g.step) at = n(scale[i++].to);
+      while (i < scale.length && new Date(scale[i].time).getTime() / 1000 <= t + g.step) at = after[i++];
       return at;
     });
-    series.push({ name: "instances", value: String(now_), values: steps, kind: "line", step: true, token: "text", strong: true });
+    series.push({ name: "instances", value: String(steps.at(-1) ?? now_), values: steps, kind: "line", step: true, token: "text", strong: true });
   }
   const limit = f.limit === null ? null : n(f.limit);
   if (limit) series.push({ name: `limit ${limit}`, values: g.x.map(() => limit), kind: "line", token: "muted", dash: [2, 3], width: 1 });
@@ -186,8 +187,24 @@ function demand(f, all, route) {
   return section("demand", "Demand, capacity, queue", `slots, ${r.words}${scale.length ? "; ▲ ▼ where the scale changed" : ""}`,
     twin("Changes of scale", ["Time, UTC", "Change", "Rule", "Wish", "Stable", "Burst"], scale.slice(-60).toReversed().map((d) => [clock(d.time), `${d.from} → ${d.to}`, d.rule, String(d.wanted), digits(d.load.stable), digits(d.load.burst)])),
     chart("demand", { label: `Demand of ${f.name} in slots, ${r.words}: ${digits(wanted.at(-1) ?? 0)} now${limit ? `, limit ${limit}` : ""}.`, height: 220, left: 56, span: spanOf(g), x: g.x, series, max: limit && limit <= 4 * Math.max(...wanted, now_, 1) ? limit : 1, value: (v) => digits(v), events: moves(f), readout,
-      marks: scale.map((d) => ({ t: new Date(d.time).getTime() / 1000, y: n(d.to), up: n(d.to) > n(d.from), text: `${d.from} → ${d.to}` })) }),
+      marks: scale.map((d, i) => ({ t: new Date(d.time).getTime() / 1000, y: after[i], up: n(d.to) > n(d.from), text: `${d.from} → ${d.to}` })) }),
     waiting(f, c, g, r));
+}
+
+/** Returns how many instances all versions together had before the decisions, and after each of them. Versions without a
+ * decision have as many as at present. */
+function scaled(scale, f) {
+  const own = new Map(); // version → instances
+  for (const d of scale) if (!own.has(d.version)) own.set(d.version, n(d.from));
+  for (const v of f.versions) if (!own.has(v.version)) own.set(v.version, n(v.numbers?.instances));
+  const before = [...own.values()].reduce((a, b) => a + b, 0);
+  let total = before;
+  const after = scale.map((d) => {
+    total += n(d.to) - own.get(d.version);
+    own.set(d.version, n(d.to));
+    return total;
+  });
+  return { before, after };
 }
 
 // How many calls were waiting, by Little's law: the time that calls have waited in a step, divided by the
