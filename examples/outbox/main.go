@@ -7,8 +7,8 @@
 //	curl -d '{"id": "o-1", "item": "lamp", "cents": 4900}' localhost:9002/orders
 //	curl localhost:9002/orders/o-1
 //
-// The queue of jobs is in memory. The row in the outbox survives the process. It is deleted only after the mail was
-// sent.
+// The queue of jobs is in memory. The row in the outbox survives the process. It is deleted when its job has ended:
+// the mail was sent, or was given up after ten retries.
 package main
 
 import (
