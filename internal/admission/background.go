@@ -10,8 +10,8 @@ package admission
 // For example, a class with 2 slots and a queue of 0 runs one live and one background call.
 // Another live call waits for the slot of the background call, and one more is refused.
 
-// servedWithoutJobs returns how many live calls would have a slot if no background call had
-// one. It counts the live calls that wait, and n more of the version and tenant that are given.
+// servedWithoutJobs returns how many waiting live calls would have a slot if no background call
+// had one. It counts n more calls of version v and of the given tenant as waiting.
 // The number is exact if the class has no limit for tenants, or has no versions with limits. If
 // it has both, the number is an upper bound. Waiters of other classes are left out, because it
 // is not known which of them would have had the slots.

@@ -133,9 +133,9 @@ func (w *waiter) claim() {
 	}
 }
 
-// lacksOnlyGroup reports whether w could run on a loan if it got a slot of the group. It can
-// if the slot of its class, that of its version, or both are not free, and calls above w can
-// lend what is not free.
+// lacksOnlyGroup reports whether w could run on a loan (a borrowed slot) if it got a slot of the
+// group: its class, its version or both have no free slot, and calls above w can lend each slot
+// that is not free.
 func (w *waiter) lacksOnlyGroup() bool {
 	h, c := w.hold, w.hold.class()
 	classFree := c.slots.hasRoom() && c.queue.belowLimit(w.queue)

@@ -21,7 +21,7 @@ type Class struct {
 	bound           int           // how many live calls may wait; more may while background calls have slots, see background.go
 	queue           *tenantQueues // group.noQueue, which stays empty, until ownQueue makes one
 	lenders         list[*Hold]   // calls that can lend a slot of c, or of their version, to calls in queue
-	inWaiting       node[*Class]  // in group.waiting
+	inWaiting       node[*Class]  // c's link in the list group.waiting
 	uses            slotUses
 	nested          int32 // the nested calls in queue
 	lentSlotWaiters int32 // waiters with usesLentSlot, see deadlock.go
@@ -213,9 +213,10 @@ func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
 	return false
 }
 
-// refresh brings the slow bit, canServe and the class's rank in g.ready up to date. It must
-// be called after each change of the class's queue, counter or share. If the slots or waiters
-// of a version have changed too, Version.refresh must be called instead.
+// refresh brings up to date: the slow bit (calls give slots back under g.mu, see counter), the
+// field canServe, and the class's rank in g.ready. It must be called after each change of the
+// class's queue, counter or share. If the slots or waiters of a version have changed too,
+// Version.refresh must be called instead.
 //
 // The slow bit is set before the counter is read, and that order matters. A call that ends at
 // the same time on the fast path either gives its slot back before the bit is set, and then
@@ -243,7 +244,7 @@ func (c *Class) noteRoom() {
 	}
 }
 
-// admitGroupBorrowers admits the waiters that need no slot of the group, because their
+// admitGroupBorrowers admits the nested calls that need no free slot of the group, because their
 // parent can lend its own.
 func (c *Class) admitGroupBorrowers() {
 	for w := range c.nestedWaiters() {
@@ -279,9 +280,10 @@ func (c *Class) nestedWaiters() iter.Seq[*waiter] {
 	}
 }
 
-// nextWaiter returns the waiter that gets the next slot of the group; c must be ready. There
-// are two candidates: the waiter whose turn it is in the queue, and the oldest waiter that
-// also needs a loan. The one that arrived first is returned.
+// nextWaiter returns the waiter that gets the next slot of the group; c must be in g.ready.
+// There are two candidates: the waiter that tenantQueues.nextWaiter returns, and the oldest
+// waiter that needs a loan (a borrowed slot) besides. Of the two, nextWaiter returns the one that
+// arrived first.
 func (c *Class) nextWaiter() *waiter {
 	if !c.canServe {
 		return c.nextBorrower()
@@ -293,8 +295,7 @@ func (c *Class) nextWaiter() *waiter {
 	return next
 }
 
-// admitNext gives a free slot of the group to a waiter of c, which must be the first of the
-// ready classes. The waiter gets its other slots too. Another goroutine cannot take one of
+// admitNext gives a free slot of the group to a waiter of c; c must be g.ready.first(). The waiter gets its other slots too. Another goroutine cannot take one of
 // them in between: all counters involved have their slow bit set, and g.mu is held.
 func (c *Class) admitNext() {
 	c.turn = c.group.nextTurn()
@@ -318,8 +319,8 @@ func (c *Class) nextBorrower() (oldest *waiter) {
 	return oldest
 }
 
-// isStuck reports whether every slot of c, or every slot of the group, is stuck. A call that
-// waits for such a slot may wait for ever.
+// isStuck reports whether every slot of c, or every slot of the group, is stuck: used by a call
+// that MarkStuck has marked. A call that waits for such a slot may wait for ever.
 func (c *Class) isStuck() bool {
 	return c.uses.stuck > 0 && int(c.uses.stuck) >= c.slots.limit() || c.group.isStuck()
 }

@@ -8,15 +8,16 @@ import (
 // Deadlock detection. The wait-for graph has these edges. A waiting nested call, w, waits for
 // a slot of its class: for one that comes free, or for one that a call above it has lent and
 // that comes back. If its version has a limit, w waits for a slot of the version in the same
-// two ways. The calls above w wait for w. A slot does not come back, to the pool or to its
+// two ways. The calls above w (its parent, the parent's parent, and so on) wait for w. A slot does
+// not come back, to the pool or to its
 // lender, while one of the calls that use it waits: the call that took it from the pool, the
 // one that borrowed it, and so on. So some waiters are in a deadlock if none of them can get
 // all its slots, free or lent, before another of them has ended.
 //
 // The largest set of such waiters is found by elimination. (This is the reduction of a
 // resource graph: Holt, "Some Deadlock Properties of Computer Systems", 1972.) At first all
-// waiters that could be in it are candidates, and we count the slots that they hold back.
-// Then each candidate that can be served although the others hold back their slots is
+// waiters that could be in it are candidates, and we count the slots that they hold back: the
+// slots of the calls that wait for them. Then each candidate that can be served although the others hold back their slots is
 // eliminated. The slots that only it held back may serve another candidate. This goes on
 // until nothing changes. The candidates that are left are the deadlock. A waiter holds no
 // slot, so it is enough that each slot that it needs comes free at some time: when all calls
@@ -211,9 +212,9 @@ func (c *Class) deadlockVictim(candidates []*waiter) (newest *waiter) {
 	return newest
 }
 
-// noteWanted adds n, which is 1 or -1, to the field wanted of w's class, if w waits in vain
-// for a slot of the class, and likewise for its version. The set of candidates must be the
-// same at the call with 1 and at the call with -1.
+// noteWanted adds n, which is 1 or -1, to the field uses.wanted of w's class if no slot of the
+// class will come free for w, and to that of w's version if no slot of the version will. The set
+// of candidates must be the same at the call with 1 and at the call with -1.
 func (w *waiter) noteWanted(n int32) {
 	if !w.canGetClass() {
 		w.hold.class().uses.wanted += n
@@ -360,7 +361,7 @@ func (h *Hold) loanWillReturn(which uint8) bool {
 // blockedCallers yields the calls above w that cannot end before w is served.
 func (w *waiter) blockedCallers() iter.Seq[*Hold] {
 	return func(yield func(*Hold) bool) {
-		waits := true // whether h waits for w
+		waits := true // whether h waits for w; at first h is w's own call
 		for h := w.hold; h.parent != nil; h = h.parent {
 			waits = h.parentWaits(waits)
 			if waits && !yield(h.parent) || !waits && h.loan&ofGroup == 0 {
@@ -370,15 +371,15 @@ func (w *waiter) blockedCallers() iter.Seq[*Hold] {
 	}
 }
 
-// parentWaits reports whether h's parent, p, waits for h. It does not if p has given up its
-// slots. Otherwise there are two cases in which it does:
+// parentWaits reports whether h's parent, p, waits for h. A p that has given up its slots does
+// not. Any other p waits for h in two cases:
 //
-//   - waits is set: h itself waits, for a slot or for a call below it. p is its caller.
+//   - waits is true: h itself waits, for a slot or for a call below it, and p is its caller.
 //   - h has borrowed p's slot of the group, and other children of p wait, perhaps for that
 //     slot. h may have ended by then, and have left the slot to a child of its own.
 //
-// In the second case those children could also run with another slot of the group. But none
-// may ever come free, so p counts as waiting for h. This is the second of the three cases in
+// In the second case the other children could also run with another slot of the group. But such
+// a slot may never come free, so p counts as waiting for h. This is the second of the three cases in
 // which a call is refused although it would not have waited for ever.
 func (h *Hold) parentWaits(waits bool) bool {
 	p := h.parent

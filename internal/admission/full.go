@@ -1,9 +1,9 @@
 package admission
 
-// mayNotWait decides whether a call that has found no slot may wait. It returns ErrFull if not.
-// If the call may wait only in the place of another, it returns that waiter as the victim:
-// keepOrRefuse displaces the victim if the queue is still full then. Otherwise it returns nil
-// and nil. h.parent must be set before.
+// mayNotWait decides whether a call that has found no slot may wait. It returns ErrFull if the
+// call must be refused. If the call may wait only in the place of another waiter, it returns that
+// waiter as the victim: keepOrRefuse displaces the victim if the queue is still full then. If
+// there is room for the call, it returns nil and nil. h.parent must be set before.
 func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
 	q := v.class.queue
 	switch {
@@ -20,8 +20,8 @@ func (v *Version) mayNotWait(h *Hold, r Request) (victim *waiter, why error) {
 	return victim, why
 }
 
-// isFull reports whether the queue would have too many live calls if n more of this version
-// and tenant waited. n is 0 or 1.
+// isFull reports whether too many live calls, which are those that are not background calls,
+// would wait if n more of this version and tenant did. n is 0 or 1.
 func (c *Class) isFull(v *Version, tenant string, n int) bool {
 	over := int(c.queue.bounded) + n - c.bound
 	return over > 0 && over > c.servedWithoutJobs(v, tenant, n)

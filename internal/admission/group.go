@@ -41,12 +41,12 @@ type Group struct {
 	// ready is not empty.
 	ready    indexedHeap[*Class]
 	waiting  list[*Class] // the classes that have a waiter
-	reserved int          // the sum of the floors
-	lastTurn uint64       // the last number that nextTurn returned
+	reserved int          // the sum of the floors of all classes, see Class.Reserve
+	lastTurn uint64       // the last number that nextTurn returned, see share.turn
 	epoch    time.Time    // now returns the time since then
 
-	// The places where dispatch looks for nested waiters that can run on a loan. A class is
-	// in withRoom if, since the last dispatch, something has come free that its nested
+	// The places where dispatch looks for nested waiters that can run on a loan, which is a
+	// borrowed slot. A class is in withRoom if, since the last dispatch, something has come free that its nested
 	// waiters may have lacked: a slot of the class or of one of its versions, or a place in a
 	// tenant's limit. A call is in groupLenders, classLenders or versionLenders if it has got
 	// back a slot of that kind that it had lent, and can lend it again. All other waiters
@@ -72,8 +72,8 @@ func (g *Group) Used() int  { return g.slots.used() }
 func (g *Group) Limit() int { return g.slots.limit() }
 
 // Resize changes the number of slots. Calls that have one keep it. Waiters are admitted at
-// once if there is room for them. With fewer slots than classes have reserved, the floors
-// are met in proportion (see [Class.Reserve]).
+// once if there is room for them. If the sum of the classes' floors is larger than n, each class
+// gets a part of its floor (see [Class.Reserve]).
 func (g *Group) Resize(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -84,7 +84,7 @@ func (g *Group) Resize(n int) {
 	}
 }
 
-// Drain refuses root calls from then on: an Acquire that has not taken a slot on the fast
+// Drain refuses root calls, which have no parent, from then on: an Acquire that has not taken a slot on the fast
 // path by then returns ErrClosed. Waiters and nested calls go on.
 func (g *Group) Drain() { g.closeTo(draining) }
 
@@ -110,9 +110,8 @@ func (g *Group) refuseAll(why error) {
 }
 
 // dispatch admits all waiters that can run. It first gives out the free slots of the group
-// one by one, each to the class that is the first of the ready ones at that moment. Only then
-// does it admit waiters that can run on loans, so that these take no slot from a waiter that
-// needs no loan. Every critical section that may have made room ends with dispatch, so a
+// one by one, each to the class that is g.ready.first() at that moment. Only then does it admit
+// waiters that can run on loans, so that these take no slot from a waiter that needs no loan. Every critical section that may have made room ends with dispatch, so a
 // goroutine that locks g.mu never finds a waiter that could run.
 func (g *Group) dispatch() {
 	for g.ready.len() > 0 && g.slots.hasRoom() {
@@ -163,6 +162,8 @@ func (g *Group) Queued() (n int) {
 	return n
 }
 
+// nextTurn returns the next higher number for share.turn: the class with the lowest number was
+// served longest ago.
 func (g *Group) nextTurn() uint64 {
 	g.lastTurn++
 	return g.lastTurn

@@ -123,7 +123,7 @@ func (h *Hold) charge() {
 	}
 }
 
-// uncount removes h from its tenant's running calls. Class.refresh must follow.
+// uncount removes h from its tenant's running calls. The caller must then call Class.refresh.
 func (h *Hold) uncount() {
 	tr, c := h.tracking, h.class()
 	if tr == nil || !tr.counts {
@@ -142,7 +142,7 @@ func (h *Hold) uncount() {
 
 // take takes all the slots that h needs, or none. It borrows where it can, since a loan takes
 // nothing from other calls. t is the queue of h's tenant; it may be nil if the class has no
-// limit for tenants and h does not come from the queue. Version.refresh must follow.
+// limit for tenants and h does not come from the queue. The caller must then call Version.refresh.
 func (h *Hold) take(t *tenantQueue) bool {
 	c, lender, versionLender, own := h.class(), h.findClassLender(t), h.findVersionLender(), uint8(0)
 	if h.version.isLimited() && versionLender == nil {
@@ -231,8 +231,8 @@ func (h *Hold) Ended() bool { return h.phase.Load() == ended }
 // held.
 func (h *Hold) released() bool { return h.phase.Load() >= replaced }
 
-// end gives up h's slots. The children of h that wait become root calls. The caller must call
-// dispatch next, which gives the slots to waiters. charge must come before returnSlot:
+// end gives up h's slots. The children of h that wait become root calls, which have no parent.
+// The caller must call dispatch next, which gives the slots to waiters. charge must come before returnSlot:
 // returnSlot takes h off its tenant's running calls, and a tenant's queue without calls may be
 // deleted. A later charge would find no queue.
 func (h *Hold) end(as uint32) {

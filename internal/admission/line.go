@@ -66,8 +66,8 @@ func (l *lane) drop() {
 	l.version, l.next = nil, nil
 }
 
-// schedule moves the lane to where the turn of its tenant puts it: to newLanes for newTurn,
-// to oldLanes for oldTurn, and out of both for noTurn.
+// schedule moves the lane into the list that belongs to the turn as of its tenant: newLanes for
+// newTurn, oldLanes for oldTurn. For noTurn it takes the lane out of both.
 func (l *lane) schedule(as turn) {
 	in := l.version.line
 	switch as {
@@ -94,9 +94,9 @@ func (v *Version) lineUp() *line {
 	return v.line
 }
 
-// refreshLine brings the version's slow bit, hadRoom and eligible up to date, as
-// Class.refresh does for the class. It sets the slow bit before it reads the counter; see
-// Class.refresh.
+// refreshLine brings the version's slow bit (see counter) and the fields hadRoom and eligible of
+// its line up to date. As in Class.refresh, which says why, the slow bit is set before the
+// counter is read.
 func (v *Version) refreshLine() {
 	l := v.line
 	if l == nil || !v.isLimited() {
@@ -111,8 +111,8 @@ func (v *Version) refreshLine() {
 	v.updateEligible()
 }
 
-// updateEligible adds v to the count q.eligible, or takes v out of it. The count is of the
-// versions that have both room and a lane with a turn.
+// updateEligible keeps the count tenantQueues.eligible right after a change of v: the count of
+// the versions that have both room and a lane with a turn.
 func (v *Version) updateEligible() {
 	l, q := v.line, v.class.queue
 	is := (l.newLanes.len > 0 || l.oldLanes.len() > 0) && v.hasRoom()

@@ -1,7 +1,8 @@
 package admission
 
-// This file has the rules of loans: which slots a call lends to the calls below it, and how
-// they come back.
+// This file has the rules of loans. A loan is a slot that a running call lends to a call below
+// it: a nested call that it has made, directly or through other nested calls. When the borrower
+// ends, the slot comes back to the lender.
 
 // lender returns the call that has lent h the slot; h must have borrowed it.
 func (h *Hold) lender(which uint8) *Hold {

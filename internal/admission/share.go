@@ -23,7 +23,7 @@ type share struct {
 	// borrowed its slot of the group, that slot still counts for the parent's class, and adds
 	// +1.
 	groupSurplus int
-	turn         uint64 // from nextTurn: when the class last got a slot that others waited for, or gave one back
+	turn         uint64 // the number that nextTurn returned when the class last got a slot that others waited for, or gave one back
 	readyIndex   int    // in group.ready
 }
 
@@ -96,9 +96,9 @@ func (c *Class) before(d *Class) bool {
 	return c.turn < d.turn
 }
 
-// groupSlotReturned notes that c has given a slot of the group back. Its turn moves to the
-// end: among classes that have equally many slots for their weight, c then comes last. This
-// makes up for the slots that c got on the fast path, which does not change turns. While no
+// groupSlotReturned notes that c has given a slot of the group back. It gives c the highest turn:
+// among classes that have equally many slots for their weight, c then comes last. This makes up
+// for the slots that c got on the fast path, which does not change the field turn. While no
 // class is ready there is nothing to compare, and the fast path gives slots back without
 // calling groupSlotReturned.
 func (c *Class) groupSlotReturned() {
@@ -111,7 +111,7 @@ func (c *Class) groupSlotReturned() {
 // groupSlots returns how many slots of the group the class's calls have.
 func (c *Class) groupSlots() int { return c.slots.used() + c.groupSurplus }
 
-// quotient returns what is divided by the weight to rank a class that has n slots: n + ½,
+// quotient returns the number that, divided by its weight, ranks a class that has n slots: n + ½,
 // doubled to stay an integer. This is the divisor method of Sainte-Laguë, which apportions
 // the seats of parliaments. Comparing n itself would be Adams's method, which rounds each
 // small share up at the expense of a large one: of 100 slots for weights 10, 1, 1, 1 and 1

@@ -48,7 +48,8 @@ type tenantQueues struct {
 	lastSequence uint64        // the last number that nextSequence returned
 }
 
-// turn is the state of a tenant's queue: whether it has a turn, and in which set.
+// turn is the state of a tenant's queue: whether its calls can be served, and whether it is among
+// the new or the old queues (see tenantQueues).
 type turn uint8
 
 const (
@@ -126,7 +127,7 @@ func (q *tenantQueues) push(w *waiter, tenant string) {
 	switch {
 	case !q.belowLimit(t):
 		q.park(t)
-	case t.turn == oldTurn: // it may have been empty
+	case t.turn == oldTurn: // t may have been in q.empty
 		q.schedule(t)
 	case t.waiting == 1 && t.running == 0:
 		t.turn = newTurn
@@ -160,7 +161,7 @@ func (q *tenantQueues) schedule(t *tenantQueue) {
 	}
 }
 
-// nextWaiter returns the waiter to serve next. There must be an eligible version.
+// nextWaiter returns the waiter to serve next. q.eligible must be above zero.
 func (q *tenantQueues) nextWaiter() *waiter {
 	newest, oldest := q.nextLanes()
 	for q.empty.len() > 0 && (oldest == nil || q.empty.first().before(oldest.tenant)) {
@@ -194,7 +195,8 @@ func (q *tenantQueues) nextLanes() (fresh, old *lane) {
 	return fresh, old
 }
 
-// remove takes w out of its queue. If w is served, this was its tenant's turn.
+// remove takes w out of its queue. If served is true, w has got its slots, and its tenant has
+// had its turn.
 func (q *tenantQueues) remove(w *waiter, served bool) {
 	t, in := w.queue, w.hold.version.line
 	w.lane.waiters.remove(w)
@@ -212,7 +214,7 @@ func (q *tenantQueues) remove(w *waiter, served bool) {
 	case served:
 		q.serve(w)
 	case t.waiting > 0:
-	case t.turn == oldTurn: // the empty queue stays scheduled until its turn
+	case t.turn == oldTurn: // t has become empty, and stays in q.empty until its turn
 		q.schedule(t)
 	default:
 		q.unscheduleEmpty(t)
@@ -233,6 +235,7 @@ func (q *tenantQueues) serve(w *waiter) {
 	q.parkAtLimit(t)
 }
 
+// advance raises virtualTime to the used time of t, whose turn has come.
 func (q *tenantQueues) advance(t *tenantQueue) {
 	if t.turn == oldTurn && t.used-q.virtualTime > 0 {
 		q.virtualTime = t.used
@@ -246,7 +249,7 @@ func (q *tenantQueues) moveToOld(t *tenantQueue) {
 	q.schedule(t)
 }
 
-// park takes a queue's turn away.
+// park takes a queue's turn away: none of its calls is served until moveToOld gives it a turn.
 func (q *tenantQueues) park(t *tenantQueue) {
 	t.turn = noTurn
 	q.schedule(t)
@@ -281,8 +284,8 @@ func (q *tenantQueues) clear() {
 	}
 }
 
-// charge adds d, the slot time of one call, to the time that the call's tenant has used. It
-// does so only if the tenant waits for another slot or is still in debt.
+// charge adds d, the slot time of one call, to the time that the call's tenant has used. It does
+// nothing if the tenant has no call waiting, and no debt (see tenantQueues).
 func (q *tenantQueues) charge(tenant string, d time.Duration) {
 	t := q.byTenant[tenant]
 	if t == nil || t.turn != oldTurn && t.waiting == 0 {

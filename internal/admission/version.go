@@ -170,8 +170,8 @@ func (v *Version) release() {
 	g.dispatch()
 }
 
-// giveBack gives back, under g.mu, the slot of the version (own) and that of the class
-// (ofClass); dispatch must follow. If the class or the version is over its limit, a slot
+// giveBack gives back, under g.mu, the slot of the version if own is true, and that of the class
+// if ofClass is true. The caller must then call dispatch. If the class or the version is over its limit, a slot
 // given back makes no room, but it may complete a deadlock: the call that has ended may have
 // been the last one that was not waiting.
 func (v *Version) giveBack(own, ofClass bool) {
@@ -225,15 +225,15 @@ func (v *Version) refusal(r Request) error {
 	return nil
 }
 
-// refresh brings up to date what depends on the version's slots and waiters, and then does
-// the same for its class (see Class.refresh). It must be called after each change of either.
+// refresh calls refreshLine for the version, and then Class.refresh for its class. It must be
+// called after each change of the version's slots or waiters, or of those of its class.
 func (v *Version) refresh() {
 	v.refreshLine()
 	v.class.refresh()
 }
 
 // isStuck reports whether every slot of v, every slot of its class, or every slot of the
-// group is stuck. A call that waits for such a slot may wait for ever.
+// group is stuck: used by a call that MarkStuck has marked. A call that waits for such a slot may wait for ever.
 func (v *Version) isStuck() bool {
 	return v.uses.stuck > 0 && int(v.uses.stuck) >= v.slots.limit() || v.class.isStuck()
 }

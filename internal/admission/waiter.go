@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// waiter is a call in a class's queue. All but result is guarded by g.mu.
+// waiter is a call in a class's queue. g.mu guards all fields except the channel result.
 type waiter struct {
 	hold                *Hold
 	queue               *tenantQueue
@@ -14,13 +14,13 @@ type waiter struct {
 	victimIndex         int // in queue.victims
 	priority            int
 	ofHandler           bool          // it had a parent when it arrived
-	sequence            uint64        // of its arrival
+	sequence            uint64        // the number of its arrival in the class's queue
 	waitsForTenantLimit bool          // no call above can lend it a place, see deadlock.go
 	usesLentSlot        bool          // a call above can lend it a slot that comes with a place, see deadlock.go
-	candidate           bool          // of a deadlock, during the search
+	candidate           bool          // during the search for deadlocks: it may be in one
 	inNested            node[*waiter] // in line.nested; this field and the next two are used only if it has a parent
 	inParent            node[*waiter] // in the parent's tracking.waiting
-	claims              []claim       // on the calls above it of the same class
+	claims              []claim       // one for each call above it of the same class, which could lend it a slot
 	result              chan answer   // has a buffer of one, so that admit and refuse never block
 }
 
@@ -51,7 +51,8 @@ func (w *waiter) before(v *waiter) bool {
 // isRoot reports whether w has no parent, so that no call can lend it a slot.
 func (w *waiter) isRoot() bool { return w.hold.parent == nil }
 
-// wait returns once the call has a slot, or is refused. If a method of ctx panics (it is
+// wait returns nil once the call has its slots. It returns an error if the call is refused, if it
+// has waited for d, or if ctx ends. If a method of ctx panics (it is
 // foreign code), the call leaves the queue and gives back a slot that it may have got
 // meanwhile. g.mu must not be held.
 func (w *waiter) wait(ctx context.Context, d time.Duration) error {
@@ -95,8 +96,8 @@ func (w *waiter) giveUp(why error) answer {
 	return <-w.result
 }
 
-// enqueue adds w to its class's queue, and a nested call to the waiters of its parent. It
-// ends with dispatch, because a slot may have been given back on the fast path before
+// enqueue adds w to its class's queue and, if w is a nested call, to the waiters of its parent.
+// It ends with dispatch, because a slot may have been given back on the fast path before
 // refresh set the slow bit.
 func (w *waiter) enqueue(tenant string) {
 	c := w.hold.class()
@@ -116,7 +117,7 @@ func (w *waiter) enqueue(tenant string) {
 	c.group.dispatch()
 }
 
-// admit admits w if it can take its slots.
+// admit admits w if it can take all its slots, and reports whether it did.
 func (w *waiter) admit() bool {
 	h, t := w.hold, w.queue
 	if !h.take(t) {
@@ -128,7 +129,8 @@ func (w *waiter) admit() bool {
 	return true
 }
 
-// refuse takes w out of the queue, if it is still in there. Class.refresh must follow.
+// refuse takes w out of the queue, if it is still in there. The caller must then call
+// Class.refresh.
 func (w *waiter) refuse(why error) { w.leave(answer{err: why}) }
 
 func (w *waiter) leave(with answer) {
@@ -170,8 +172,8 @@ func (w *waiter) detach() {
 	w.unclassifyWait()
 }
 
-// becomeRoot makes w, which goes on waiting, a root call: its parent has ended, and so
-// neither lends a slot nor waits for a call.
+// becomeRoot makes w, which goes on waiting, a root call. Its parent has ended: the parent can no
+// longer lend a slot to w, and no longer waits for w.
 func (w *waiter) becomeRoot() {
 	w.detach()
 	w.hold.parent = nil
