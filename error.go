@@ -107,7 +107,7 @@ const (
 	ReasonOff           Reason = "off"            // ErrOverloaded: the function is switched off, by a concurrency of 0
 	ReasonMeterFull     Reason = "meter_full"     // ErrOverloaded: a meter has no room for the record, see Reserver
 	ReasonQueueTimeout  Reason = "queue_timeout"  // ErrOverloaded: the call waited longer than WithQueueTimeout
-	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended or panicked before the call had a slot; Err Is the context's error and the cause
+	ReasonQueueCanceled Reason = "queue_canceled" // the caller's context ended first, or panicked; Err Is context.Canceled or DeadlineExceeded, and the cause
 	ReasonInit          Reason = "init"           // ErrInit: there is no instance, and the last attempt to build one has just failed
 	ReasonDepth         Reason = "depth"          // ErrDepth
 	ReasonCycle         Reason = "cycle"          // ErrCycle
