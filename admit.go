@@ -222,9 +222,9 @@ func (fn *function) unreserve(c *callContext) {
 // code. So it gets a departure, which is a context that has only the caller's Done channel.
 func (fn *function) acquire(q *caller, c *callContext) *Error {
 	asked := fn.router.clock.now()
-	// enter may have been called already, by takesAtOnce, which then found no free slot. It calls
-	// enter before it tries to take a slot, so that a burst grows the function at once. Until the
-	// call has a slot, only the caller's goroutine uses c.counted.
+	// takesAtOnce may have called s.enter already, and then found no free slot: it calls enter
+	// before it tries to take a slot, so that a burst grows the function at once. In that case
+	// c.counted is set. Until the call has a slot, only the caller's goroutine uses c.counted.
 	if s := fn.scaling; s != nil && !c.counted {
 		if err := s.enter(c); err != nil {
 			return err

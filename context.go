@@ -47,8 +47,8 @@ type callContext struct {
 func (c *callContext) isHere() bool { return c.who.inline || c.direct }
 
 // formalContext is a callContext and its callExtra in one allocation. It is not part
-// of a chunk: a callExtra may hold data of the caller, and a handler that keeps another
-// context of the chunk would keep that data in memory.
+// of a chunk, an allocation of several contexts (see arena): a callExtra may hold data of the
+// caller, and a handler that keeps another context of the chunk would keep that data in memory.
 type formalContext struct {
 	callContext
 	callExtra
@@ -71,7 +71,7 @@ func (c *callContext) release() {
 		c.task = nil
 	}
 	if s := c.signals.Load(); s != nil {
-		s.logger.Store(nil) // a chunk that a handler keeps would keep the logger in memory
+		s.logger.Store(nil) // else a handler that keeps a context of the same chunk would keep the logger in memory
 	}
 }
 
@@ -140,7 +140,7 @@ func (c *callContext) depth() int {
 // not escape a bill or a limit.
 func (c *callContext) isOver() bool { return c.hold.Ended() }
 
-// unplaced returns why the call got no seat in an instance, or nil.
+// unplaced returns the error why the call got no seat (one call's place) in an instance, or nil.
 func (c *callContext) unplaced() error {
 	if c.extra == nil {
 		return nil

@@ -89,8 +89,8 @@ func isDelivery(ctx context.Context) bool {
 	return ok && own.from.delivers() != nil
 }
 
-// meetForRefusal reads from ctx, by meet, the tenant and the priority of a call that is refused
-// in any case. ctx may be nil: a nil context is one of the reasons to refuse a call.
+// meetForRefusal reads the tenant and the priority from ctx, as q.meet does, for a call that is
+// refused in any case. ctx may be nil: a nil context is one of the reasons to refuse a call.
 func (q *caller) meetForRefusal(ctx context.Context) (tenant string, priority int) {
 	if ctx == nil {
 		ctx = context.Background()

@@ -357,8 +357,8 @@ func (s *scaling) goal() int {
 	return s.n
 }
 
-// withdraw clears how far calls may raise n without the policy (`allowed`), because the limit of
-// the name has changed. The policy gave that answer under the old limit.
+// withdraw sets s.allowed to 0, so that calls must ask the policy before they raise n. It is called
+// when the limit of the name has changed: the policy gave its last answer under the old limit.
 func (s *scaling) withdraw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

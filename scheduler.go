@@ -184,7 +184,7 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 		c.deadline = now + timeout
 	}
 	if w.work != nil {
-		// A watch wakes the caller only once. If the context has ended since meet looked at Done, that
+		// A watch wakes the caller only once. If the context has ended since q.meet looked at Done, that
 		// wake-up may have gone to the worker's previous call. So look at Done again, and don't rely on the watch.
 		q.watched = w.parent.sees(q.done) && !q.isDone()
 	}
@@ -315,8 +315,8 @@ func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 }
 
 // collect takes the answer of a settled call, and makes w idle unless the handler
-// still runs on w. If w is abandoned, collect may read only answer and abandoned:
-// the handler's goroutine writes the other fields from then on.
+// still runs on w. If it does (w.abandoned is true), collect may read only w.answer and
+// w.abandoned: the handler's goroutine writes the other fields from then on.
 func (w *worker) collect(c *callContext) (reusable bool, err error) {
 	err = w.takeAnswer()
 	if w.abandoned {
@@ -463,8 +463,8 @@ func (w *worker) checkCaller(c *callContext, at int64) {
 }
 
 // finish settles c with its handler's verdict. If c was settled before, its handler was a
-// runaway. Then finish calls leave, as the goroutine that settled c does; the second of
-// the two calls ends the runaway.
+// runaway. Then finish calls w.leave. The goroutine that settled c calls it too, and the
+// second of the two calls of leave ends the runaway.
 func (w *worker) finish(c *callContext, v verdict) (won bool) {
 	if c.settle(v, byHandler) {
 		if w.dead && w.work == nil { // on the caller's goroutine: no loop will unregister w

@@ -138,7 +138,7 @@ func (c *callContext) tell(v *verdict, by settler) {
 // conclude gives the answer to the caller, after the record was written. All writes
 // to the worker come before the send to wake. That send is the happens-before edge that
 // makes it safe for the caller to read them. After the send, w belongs to the caller, or
-// to the handler if the call is a runaway: then only leave may use w.
+// to the handler if the call is a runaway: then only w.leave may use w.
 func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	w := c.worker
 	if by == byHandler && !recorded { // a hook called Goexit: this is the worker's goroutine, and it ends
@@ -170,11 +170,11 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	}
 }
 
-// concludeDirect gives the answer of a call of InvokeFunc. If the caller's goroutine has
-// settled the call, that goroutine calls answer itself, see direct. If a watchdog goroutine
-// has settled the call, it calls answer here, and the caller's goroutine waits in serve until
-// answer has returned. So the two goroutines never use the same data at once. leave comes
-// before answer, because answer may block, and the runaway's slot must not wait for that.
+// concludeDirect gives the answer of a call of InvokeFunc to the func d.answer. If the caller's
+// goroutine has settled the call, that goroutine calls d.answer itself, see direct. If a watchdog
+// goroutine has settled the call, it calls d.answer here, and the caller's goroutine waits in
+// serve until d.answer has returned. So the two goroutines never use the same data at once.
+// w.leave is called first, because d.answer may block, and the runaway's slot must not wait for that.
 func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router) {
 	d := w.direct
 	w.direct = nil
@@ -272,7 +272,8 @@ type streamed interface {
 	written() (size int, first time.Duration)
 }
 
-// measure adds to the record of a streamed call what only its task has counted.
+// measure adds to the record of a streamed call the two values that only its task has: how many
+// bytes were written, and when the first piece was.
 func (e *Execution) measure(t task) {
 	if s, ok := t.(streamed); ok {
 		e.BytesOut, e.FirstByte = s.written()

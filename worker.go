@@ -22,8 +22,8 @@ import (
 type worker struct {
 	pool     *workerPool
 	idle     atomic.Bool                 // a caller that turns it to false owns the worker
-	listed   atomic.Bool                 // the worker is in an idleList's list; it stays there while a caller that found it by another way uses it
-	hinted   atomic.Bool                 // the worker is in an idleList's hints, or was: the sync.Pool may have dropped it
+	listed   atomic.Bool                 // the worker is in idleList.list, perhaps while it is busy: see idleList
+	hinted   atomic.Bool                 // the worker is in idleList.hints, or was: the sync.Pool may have dropped it
 	call     atomic.Pointer[callContext] // the worker's last call; the timer and Close settle the call that they load from here
 	armed    atomic.Int64                // the time for which the timer is set; 0: the timer is not set
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
@@ -138,11 +138,11 @@ type workerPool struct {
 }
 
 // idleList finds an idle worker for a call whose task does not remember one (see
-// workerPool.take). It has two ways. hints is a sync.Pool, which keeps what each processor
-// used last: to take a worker from there needs one compare-and-swap and no lock, and the
-// worker's stack is probably still in the processor's cache. list has every idle worker,
-// since a sync.Pool may drop what it holds. A worker that was taken by one way stays in the
-// list or the hints while it is busy: to look for it in list would need the lock.
+// workerPool.take). It looks in two places. The field hints is a sync.Pool, which keeps what each
+// processor used last: to take a worker from there needs one compare-and-swap and no lock, and the
+// worker's stack is probably still in the processor's cache. The field list has every idle worker,
+// since a sync.Pool may drop what it holds. A worker that was found in one place stays in the
+// other while it is busy: to remove it from list would need the lock.
 type idleList struct {
 	hints sync.Pool  // of *worker; a worker in it may be busy, so claim may fail
 	mu    sync.Mutex // guards list; while it is locked, no foreign code runs and no goroutine waits
@@ -251,7 +251,8 @@ func (p *workerPool) release(w *worker) {
 	}
 }
 
-// later sets a timer that calls do, unless the pool is closed: then no worker is idle.
+// later sets a timer that calls the func do after d. It sets none if the pool is closed: then no
+// worker is idle.
 // The runtime keeps a stopped timer in memory for a while, and with it the timer's function.
 // So that function has only a weak pointer to the pool. This way a router that is closed, or
 // that no code refers to, can be garbage-collected.
@@ -471,10 +472,10 @@ func (l *idleList) takeWatching() (watching []*worker) {
 // wait for this slot as for any other.
 //
 // Two goroutines call leave: the goroutine that settled the call, and the handler's. Each writes its fields
-// below before it adds to left. The goroutine that adds second reads all of them: the atomic add is the
-// happens-before edge. That goroutine also gives back the slot, see runaway.go.
+// below before leave adds 1 to the counter left. The goroutine that adds second reads all of them: the atomic
+// add is the happens-before edge. That goroutine also gives back the slot, see runaway.go.
 type runaway struct {
-	left     atomic.Int32
+	left     atomic.Int32           // how many of the two goroutines have called leave
 	since    int64                  // when the call was settled; written by the goroutine that settled the call
 	ended    int64                  // when the handler returned; written by the handler's goroutine
 	replaced bool                   // the slot has already gone to another call; written by the goroutine that settled the call

@@ -109,7 +109,7 @@ func (d *Degrade) percent() int {
 }
 
 // check returns the mistakes of a declaration, apart from those in its limit and its
-// dimensions.
+// dimensions, which newTracker finds.
 func (d *Budget) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {

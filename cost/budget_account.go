@@ -52,5 +52,5 @@ type account struct {
 	refused  bool  // the first refusal of the window has been reported
 }
 
-// exceed adds an amount that was used without having been reserved.
+// exceed adds to a.excess an amount that was used without having been reserved.
 func (a *account) exceed(by atoms) { a.excess, _ = a.excess.plus(by) }

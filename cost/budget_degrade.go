@@ -50,7 +50,8 @@ func newDegrader(trackers []*tracker) *degrader {
 
 // update sets the limits that the budgets want. d.mu must not be held. It copies all
 // accounts, so it is called only by Bind, when an account reaches Degrade.At, when a limit
-// changes, when a window begins or ends, and at a call of a function that awaits is true for.
+// changes, when a window begins or ends, and at a call of a function for which the method
+// awaits returns true.
 func (d *degrader) update(r *faas.Router) {
 	if r == nil {
 		return

@@ -46,7 +46,7 @@ func newProperty(d Dimension) (property, error) {
 	return property{d, label}, nil
 }
 
-// of returns the call's value; it is empty for the empty dimension.
+// of returns the call's value in the property's dimension; it is empty for the empty dimension.
 func (p property) of(inv *faas.Invocation) string {
 	switch p.dimension {
 	case "":

@@ -38,8 +38,8 @@ type tracker struct {
 	// which is used again if the clock is put back.
 	current, previous *accountSet
 	calls             inFlightTable
-	// pending is the reservation that reserve will make. ask sets it; mu is held from ask to
-	// reserve.
+	// pending is the reservation that the method reserve will make. The method ask sets it;
+	// mu is held from the call of ask to the end of reserve.
 	pending inFlight
 }
 

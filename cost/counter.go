@@ -76,8 +76,8 @@ func (c *Counter) AddOverrun(to *Sums, ended time.Time, o *faas.Overrun) {
 	to.latest.addOverrun(at.rules, o.Duration)
 }
 
-// AddSums adds the Sums from to the Sums to. Both must be of this Counter. from is not
-// changed.
+// AddSums adds the second Sums to the first, and leaves the second as it is. Both must be of
+// this Counter.
 func (c *Counter) AddSums(to, from *Sums) {
 	from.each(func(at *span, s *sums) {
 		to.turnTo(at)

@@ -101,10 +101,10 @@ func (f *FOCUSForm) Write(w io.Writer, a Account, statements ...Statement) error
 	return f.write(w, a, rows)
 }
 
-// WriteCorrections writes the rows that must be added to those of a statement that was
-// billed, was, to get those of the right statement, is. The rows have ChargeClass
-// "Correction" and the charge period of the two statements. Their billing period is the month
-// in which the period in begins: the month on whose bill the correction appears. Quantities
+// WriteCorrections writes the rows that correct a bill: added to the rows of the first
+// statement (was, as billed) they give those of the second (is, the right one). They have
+// ChargeClass "Correction" and the charge period of the two statements. Their billing period is
+// the month in which the parameter in begins: the month on whose bill the correction appears. Quantities
 // and costs are negative where too much was billed. The two statements must have the same
 // period and currency; otherwise WriteCorrections returns [ErrFormat].
 func (f *FOCUSForm) WriteCorrections(w io.Writer, a Account, in Period, was, is Statement) error {
@@ -215,8 +215,7 @@ func (r *focusRow) identity() string {
 	return strings.Join([]string{r.skuPrice(), r.price.String(), groupName(r.row.Key, dimensions([]Row{r.row}))}, " ")
 }
 
-// less subtracts the row was, which was billed. It makes new numbers, since rows may share
-// theirs.
+// less subtracts a row that was billed. It makes new numbers, since rows may share theirs.
 func (r *focusRow) less(was *focusRow) {
 	r.quantity = new(big.Rat).Sub(r.quantity, was.quantity)
 	r.calls = new(big.Int).Sub(r.calls, was.calls)

@@ -47,7 +47,7 @@ type Ledger struct {
 	// many with equal hashes, which would make the tables slow.
 	seed    maphash.Seed
 	stripes []stripe
-	// idle holds *stripe. A processor gets the stripe from it that the same processor used
+	// idle is a pool of *stripe. It gives a processor the stripe that the same processor used
 	// last, and that is in its cache.
 	idle sync.Pool
 	// jobs is set if jobs are counted one by one, see CountJobs.

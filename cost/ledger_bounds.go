@@ -84,7 +84,7 @@ func (s *shared) evictOldest() {
 	s.evicted = max(s.evicted, oldest.end)
 }
 
-// forget drops the periods that ended by then.
+// forget drops the periods that ended at the time end (seconds since 1970) or before.
 func (s *shared) forget(end int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +96,8 @@ func (s *shared) forget(end int64) {
 	}
 }
 
-// starts returns when the periods that have records begin, in UTC. It leaves out periods that
-// do not begin within the period in.
+// starts returns the start, in UTC, of each period that has records and begins within the
+// given one.
 func (s *shared) starts(in Period) (all []time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *shared) starts(in Period) (all []time.Time) {
 	return all
 }
 
-// dropped returns an error if the usage of a part of that time was dropped.
+// dropped returns an error if the usage of a part of the given period was dropped.
 func (s *shared) dropped(in Period) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -69,7 +69,8 @@ func (r *bookReader) date(n *node) string {
 	return s
 }
 
-// reading reads when prices were read: a day, or less exactly a month or a year.
+// reading reads the field "read", the time at which the prices were read: a day, or less exactly
+// a month or a year.
 func (r *bookReader) reading(n *node) string {
 	s := r.text(n)
 	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
@@ -204,7 +205,8 @@ func (r *bookReader) price(item *node, b *Book, gb int64) price {
 	return p
 }
 
-// each reads a price for per units and returns the price of one unit.
+// each reads a price and returns the price of one unit. The parameter per is how many units the
+// price buys.
 func (r *bookReader) each(n, unit *node, per *big.Rat) *big.Rat {
 	each := r.positive(n)
 	if each.Quo(each, per); !finite(each) {

@@ -190,7 +190,8 @@ func (b *Book) perQuantum(meter string, memory int64) (int64, bool) {
 	return shareOf(b.cpu, billed)
 }
 
-// charge returns the Charge for units, of which free are free.
+// charge returns the Charge for that many billed units. The parameter free is how many of them
+// are free.
 func (b *Book) charge(p *price, units, free *big.Int) Charge {
 	c := Charge{
 		Meter: p.meter, Unit: p.unit, Since: p.since, UnitPrice: Money{p.each, b.about.Currency},

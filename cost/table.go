@@ -113,8 +113,8 @@ func (t *table) find(e *faas.Execution, of lot) *cell {
 	}
 }
 
-// miss begins the sums of a key. If there is no room for the key, it returns the sums that
-// such calls share: those without a job, or those of the tenant Overflow.
+// miss adds a cell for a key that has none. If there is no room for the key, it returns the cell
+// that such calls share: the one without a job, or the one of the tenant Overflow.
 func (t *table) miss(hash uint64, e *faas.Execution, of lot) *cell {
 	if e.Job != uuid.Nil {
 		if t.shared.admitJob(t.period, e.Job) {

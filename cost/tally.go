@@ -35,8 +35,8 @@ type column struct {
 	parts []tierPart
 }
 
-// newTally counts usage in billed units, and leaves out usage that can't be priced. month is
-// true if p is a calendar month, or a day that is priced as a part of one.
+// newTally counts usage in billed units, and leaves out usage that can't be priced. The
+// parameter month is true if p is a calendar month, or a day that is priced as a part of one.
 func newTally(p Period, month bool, b *Book, usage []Usage) *tally {
 	s := new(tally)
 	inForce := s.countAll(p, b, usage)

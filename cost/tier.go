@@ -30,8 +30,8 @@ func (p usedBefore) of(name string) *big.Int {
 // settle divides the usage of each price among its tiers, and shares out the free quantity.
 // Both belong to the account and not to a line, so each line gets a part in proportion to its
 // usage, in whole units. The earlier usage of a month uses up the lower tiers and the free
-// quantity first: that of past, and then that of the books in the order in which they came
-// into force.
+// quantity first: first the usage in the parameter past, and then that in now, by the books in
+// the order in which they came into force.
 func settle(month bool, now, past []*tally) error {
 	if err := unify(now, past); err != nil {
 		return err
@@ -82,7 +82,7 @@ type group struct {
 	columns []*column
 }
 
-// addTo adds what the columns have used.
+// addTo adds to used what the columns have used.
 func (g *group) addTo(used *big.Int) {
 	for _, c := range g.columns {
 		used.Add(used, total(c.units))

@@ -49,7 +49,8 @@ const (
 // maxNesting is deeper than any book, and shallow enough for the stack.
 const maxNesting = 8
 
-// tree reads all of the data. It returns nil, and has added to errs, if the data is not JSON.
+// tree reads all of the data. If the data is not JSON, it adds the mistake to r.errs and returns
+// nil.
 func (r *bookReader) tree() *node {
 	if i := invalidUTF8(r.data); i >= 0 {
 		r.failAt(i, "", "not UTF-8")
@@ -153,7 +154,7 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
-// token reads the next token. It returns false, and has reported it, if the data is not JSON.
+// token reads the next token. If the data is not JSON, it reports the mistake and returns false.
 func (r *bookReader) token(dec *json.Decoder, field string) (json.Token, bool) {
 	at := r.next(dec)
 	token, err := dec.Token()

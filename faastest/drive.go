@@ -94,7 +94,7 @@ func (d Drive) start() *driveRun {
 }
 
 // look moves instances from starting to ready, updates the number of calls, and
-// reports whether it has grown.
+// reports whether that number has grown.
 func (r *driveRun) look() bool {
 	for len(r.starting) > 0 && r.starting[0].at <= r.at {
 		r.ready += r.starting[0].n
@@ -110,7 +110,7 @@ func (r *driveRun) look() bool {
 }
 
 // tick calls Desired unless the function is at rest. A router's scale loop leaves out such
-// functions too, so a scaler sees the same sequence of loads here and there.
+// functions too, so a scaler gets the same sequence of loads from a Drive and from a router.
 func (r *driveRun) tick() {
 	r.next += driveTick
 	if r.calls > 0 || r.instances() > r.Min || !r.window.Empty(int64(r.at)) {

@@ -80,8 +80,8 @@ const (
 // balance checks that the gate holds nothing after calls that ended in every way.
 func (c gateCheck) balance() {
 	c.Helper()
-	// A call of kind 5 outlives its timeout by a second on purpose: WithStuck keeps
-	// the router from logging a warning.
+	// The handler of a call with i%7 == 5 outlives its timeout by a second on purpose:
+	// WithStuck keeps the router from logging a warning.
 	r := New(c.TB, faas.WithGate(c.g), faas.WithTimeout(time.Second), faas.WithStuck(time.Hour, nil))
 	f := faas.Register(r, "gate-test", gateTestHandler)
 	var wg sync.WaitGroup

@@ -159,7 +159,7 @@ func (c *queueCheck) lease(functions ...string) faas.JobLease {
 	return l
 }
 
-// leaseOf is lease, and checks that it gets the job with that ID.
+// leaseOf leases a job, and checks that it is the job with that ID.
 func (c *queueCheck) leaseOf(id uuid.UUID, functions ...string) faas.JobLease {
 	c.Helper()
 	l := c.lease(functions...)
@@ -194,7 +194,7 @@ func again(l faas.JobLease, at time.Time) faas.JobRecord {
 	return next
 }
 
-// over returns the record of a job when it is settled.
+// over returns the record with which a job is settled in the given state.
 func over(rec faas.JobRecord, state faas.JobState) faas.JobRecord {
 	rec.State, rec.Settled, rec.NotBefore = state, time.Now(), time.Time{}
 	rec.KeepUntil = time.Now().Add(24 * time.Hour)

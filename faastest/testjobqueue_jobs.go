@@ -236,7 +236,7 @@ func (c *queueCheck) lanes() {
 	c.put(c.job("f", "b"))
 	c.nothing("its tenant has one that has not begun", "f")
 	c.begin(a)
-	c.begin(a) // again is no error
+	c.begin(a) // a second Begin returns no error
 	second := c.lease("f")
 	if second.Record.Tenant != "a" {
 		c.Errorf("after Begin of a job of %q Lease gave one of %q", "a", second.Record.Tenant)

@@ -52,7 +52,7 @@ func (c *queueCheck) extends() {
 	for i := range 10 { // longer than a term
 		p := want
 		if i > 0 {
-			p = faas.JobProgress{} // leaves it
+			p = faas.JobProgress{} // leaves the job's progress as it is
 		}
 		if err := c.q.Extend(c.ctx(), l, p); err != nil {
 			c.Fatalf("Extend: %v", err)
@@ -206,7 +206,7 @@ func (c *queueCheck) watches() {
 	watch(rec.Revision)
 	l := c.lease("f")
 	select {
-	case err := <-watched: // an engine may count a lease as a change
+	case err := <-watched: // a queue may count a lease as a change
 		if err != nil || got.Revision == rec.Revision {
 			c.Errorf("Watch returned the revision that it was given (%v)", err)
 		}

@@ -103,8 +103,8 @@ func newScalerWeather() *scalerWeather {
 	}
 }
 
-// next returns the next load. followed is the number of instances that the function has,
-// after the policy's answer to the load before was applied.
+// next returns the next load. The parameter followed is the number of instances that the
+// function has, after the policy's answer to the load before was applied.
 func (w *scalerWeather) next(followed int) faas.Load {
 	l := &w.load
 	l.Instances = min(max(followed, l.Min), l.Max)

@@ -48,8 +48,8 @@ type sourceCheck struct {
 	put  func(n int)
 	rand *rand.Rand
 
-	mu   sync.Mutex // guards what follows
-	open []func(error)
+	mu   sync.Mutex    // guards open
+	open []func(error) // the done funcs of the items that Send has taken, until took returns them
 }
 
 // Send implements source.Sink.

@@ -21,10 +21,10 @@ type trial[In, Out any] struct {
 	h       faas.Handler[In, Out]
 	inputs  []In
 	equal   func(a, b Out) bool
-	warm    *faas.Function[In, Out]
+	warm    *faas.Function[In, Out] // on the router that all calls share, unless order.fresh is set
 	want    []*answer[Out] // by input: the first answer, with memory of its own
 	checked []bool         // by input: whether a copy equals it; if not, a change can't be detected
-	over    []*call[In, Out]
+	over    []*call[In, Out] // the calls of earlier orders
 }
 
 // answer is the result of a call.

@@ -70,7 +70,8 @@ func (q *Queue) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// tellOfBackup makes all processes keep objects, until ctx ends.
+// tellOfBackup announces the backup, again and again until ctx ends. A process that gets an
+// announcement removes no objects for holdTime.
 func (q *Queue) tellOfBackup(ctx context.Context) {
 	for {
 		_ = q.conn.Publish(q.signal("backup"), nil) // if this is lost, the next announcement is in time

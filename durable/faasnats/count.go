@@ -49,7 +49,7 @@ func (q *Queue) countFunction(ctx context.Context, name string, at []place) (c f
 			return c, err
 		}
 	}
-	unsettled := c.Running + c.Ready + c.Scheduled + c.Parked // each of these has a message inLine, and so has each succeeded job
+	unsettled := c.Running + c.Ready + c.Scheduled + c.Parked // each of these has a message in the state inLine (subject.go), and so has each succeeded job
 	of := func(state string) int {
 		n := 0
 		if err == nil {
@@ -117,9 +117,10 @@ func sizeOf(rec *faas.JobRecord) int { return len(rec.Payload) + len(rec.Output)
 // was measured for a record without labels and origin.
 const recordOverhead = 400
 
-// countPlace adds the jobs in line of one place. The first 64 records are read, which is exact
-// if there are no more. Of more, the consumer's numbers of messages that were not delivered, or
-// not acknowledged, are used.
+// countPlace adds the jobs of one place (a bucket or partition of a function) that are in the
+// state inLine. It reads the first 64 records, so the number is exact if there are no more. If
+// there are more, it uses the consumer's counts of the messages that were not delivered, or not
+// acknowledged.
 func (q *Queue) countPlace(ctx context.Context, p place, c *faas.JobCount) error {
 	consumer, err := q.stream.Consumer(ctx, p.consumer())
 	if err != nil {
@@ -186,6 +187,8 @@ type ackTally struct {
 	prior map[place]int
 }
 
+// turn makes t.now the counts of the present second, and t.prior those of the second before.
+// t.mu is held.
 func (t *ackTally) turn() {
 	if d := time.Since(t.since); d > time.Second || t.now == nil {
 		t.prior, t.now = t.now, map[place]int{}

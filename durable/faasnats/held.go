@@ -17,17 +17,17 @@ import (
 // held is a job that was delivered to this process and that the process has not given back. It
 // waits for a Lease, or is leased. Queue.mu guards the fields that change.
 type held struct {
-	place place
+	place place // the bucket or partition of the function, see subject.go
 	from  *puller       // the puller that has fetched the job
 	msg   jetstream.Msg // the delivery; it is acknowledged only after the server has stored what settles the job
-	token uint64        // the sequence of the inLine message, which the inHand records do not change
+	token uint64        // the sequence of the delivered message, whose state is inLine; inHand records (subject.go) do not change it
 	seq   uint64        // of the job's last record, for the fence of the next write
 	rec   faas.JobRecord
 	large large // which parts of rec are objects; a lease loads them
 
 	delivered uint64 // how often msg was delivered
 	inHand    bool   // there is an inHand record
-	claim     bool   // the job is to be claimed before it runs, since a host may have died with it
+	claim     bool   // before the job runs, claimed must write that it does, since a host may have died with it
 	fired     string // inFuture or inPark, if a schedule of that state has brought the job; else ""
 
 	timer    *time.Timer   // runs until the job's time has come; nil: it has
@@ -53,7 +53,7 @@ type hosted struct {
 
 // lane has the jobs of one function and tenant that can be leased.
 type lane struct {
-	ready   []*held // sorted by later: the job that goes first is the last
+	ready   []*held // sorted by the func later: the job that goes first is the last
 	blocked *held   // a leased job that has not begun; the lane gives no other until then
 	served  uint64  // as hosted.served
 }
@@ -184,9 +184,9 @@ func (q *Queue) ack(msg jetstream.Msg, p place) {
 	_ = msg.Ack() // if this is lost, the next delivery is found to be out of date
 }
 
-// keep is the goroutine that prolongs the deliveries of the held jobs at the server, ends
-// leases that were not extended, stops the pullers of functions that no Lease asks for, and
-// starts the sweeps of the object store.
+// keep is the goroutine that, at each of its ticks (a beat), prolongs the deliveries of the held
+// jobs at the server, ends leases that were not extended, and stops the pullers of functions
+// that no Lease asks for. It also starts the sweeps of the object store.
 func (q *Queue) keep() {
 	tick := time.NewTicker(q.wait / 3)
 	defer tick.Stop()
@@ -301,9 +301,9 @@ func (q *Queue) unleased(p *puller) (all []*held) {
 	return all
 }
 
-// inHandMessage makes the inHand record of a job whose record does not change. It is stored
-// beside the inLine message, whose delivery stays valid. claimed says that the job is about to
-// run.
+// inHandMessage makes a record in the state inHand, with the content that the job's record has.
+// It is stored beside the inLine message, whose delivery stays valid. The parameter claimed is
+// true if the job is about to run.
 func (h *held) inHandMessage(claimed bool) (*msgOut, error) {
 	msg, err := message(h.place, &h.rec, inHand, nil, h.large)
 	if err != nil {
@@ -314,7 +314,8 @@ func (h *held) inHandMessage(claimed bool) (*msgOut, error) {
 	return msg, nil
 }
 
-// claimed writes that a job is about to run, because a host may have died with it. h is a copy.
+// claimed writes an inHand record which says that the job is about to run, because a host may
+// have died with the job. h is a copy.
 func (q *Queue) claimed(ctx context.Context, h *held) (uint64, error) {
 	msg, err := h.inHandMessage(true)
 	if err != nil {

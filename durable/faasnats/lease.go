@@ -83,8 +83,8 @@ func (q *Queue) next(functions []string) *held {
 // first returns the job that the lane gives next. The lane must not be empty.
 func (l *lane) first() *held { return l.ready[len(l.ready)-1] }
 
-// caughtUp reports whether the first fetch of every place is over. Before that, the job that
-// goes first may not have been fetched.
+// caughtUp reports whether the first fetch of each of the function's places (buckets and
+// partitions) is over. Before that, the job that goes first may not have been fetched.
 func (f *hosted) caughtUp() bool {
 	for _, p := range f.pullers {
 		if !p.caughtUp {
@@ -115,8 +115,8 @@ func (q *Queue) lease(h *held, term time.Duration) {
 }
 
 // confirm makes a leased job fit to run, and reports whether it is. It loads the payload if
-// that is an object. It claims a job with which a host may have died. It looks up a job that
-// may have been given to another process meanwhile. q.mu is held, and released while the server
+// that is an object. It claims a job with which a host may have died (see Queue.claimed). It
+// looks up a job that may have been given to another process meanwhile. q.mu is held, and released while the server
 // is asked.
 func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	if !h.claim && time.Since(h.beat) <= q.wait/2 && h.large.Payload.Name == "" {
@@ -148,9 +148,9 @@ func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	return true
 }
 
-// lookUp claims the job if it is to be claimed. Else it returns errFence if the job was changed
-// since it was delivered. It returns the sequence of the job's last record. h is a copy, so no
-// lock is needed.
+// lookUp returns the sequence of the job's last record. If h.claim is set, it claims the job
+// first. If not, it returns errFence if the job was changed since it was delivered. h is a copy,
+// so no lock is needed.
 func (q *Queue) lookUp(ctx context.Context, h *held) (uint64, error) {
 	if h.claim {
 		return q.claimed(ctx, h)

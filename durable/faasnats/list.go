@@ -38,7 +38,8 @@ func (q *Queue) List(ctx context.Context, filter faas.JobFilter) iter.Seq2[faas.
 // asked is the number of jobs that one question to the other processes has.
 const asked = 256
 
-// listSome yields those of some that match. It returns false if the listing is to end.
+// listSome yields the records of those entries in some that match the filter. It returns false
+// if the listing is to end.
 func (q *Queue) listSome(ctx context.Context, some []*entry, filter *faas.JobFilter, yield func(faas.JobRecord, error) bool) bool {
 	var known []*stored
 	for _, e := range some {

@@ -88,7 +88,8 @@ func (s *objectStore) about(name string) string {
 	return "$O." + s.bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
 }
 
-// enlarge writes the large parts of a record as objects, unless had names the same content.
+// enlarge writes the large parts of a record as objects, and returns which parts are objects. It
+// does not write a part again whose content is in an object of the parameter had.
 func (s *objectStore) enlarge(ctx context.Context, rec *faas.JobRecord, had large, owner string) (at large, err error) {
 	if at.Payload, err = s.object(ctx, rec.Payload, s.inline, had.Payload, owner); err == nil {
 		at.Output, err = s.object(ctx, rec.Output, s.inline, had.Output, owner)
@@ -96,8 +97,9 @@ func (s *objectStore) enlarge(ctx context.Context, rec *faas.JobRecord, had larg
 	return at, err
 }
 
-// object writes data as an object, and returns it. It returns a zero object if data is small,
-// and had if that has the same content.
+// object writes data as an object, and returns the object. If data is small, it writes nothing
+// and returns a zero object. If the object had has the same content, it writes nothing and
+// returns had.
 func (s *objectStore) object(ctx context.Context, data []byte, inline int, had object, owner string) (object, error) {
 	if len(data) <= inline {
 		return object{}, nil

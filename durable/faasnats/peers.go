@@ -13,8 +13,8 @@ import (
 	"github.com/inproc/faas"
 )
 
-// peers knows which other processes have the queue open, and asks them which jobs they run. No
-// record says which jobs run, since a lease is a delivery and not a write. All messages are plain
+// peers keeps track of the other processes that have the queue open, and asks them which jobs
+// they run. The stream does not show which jobs run, since a lease is a delivery and no write. All messages are plain
 // NATS messages, which may be lost. A process that is alone asks nothing.
 type peers struct {
 	conn   *nats.Conn
@@ -74,14 +74,14 @@ func (p *peers) listen(answer func(jobs []uuid.UUID) map[uuid.UUID]runningJob) (
 	return []*nats.Subscription{here, asked}, err
 }
 
-// tell sends the other processes a word: "here", at each beat; "new" at the start, which they
-// answer with "here"; or "gone", when the queue is closed.
+// tell sends one of these words to the other processes: "here", at each tick of Queue.keep; "new"
+// at the start, which they answer with "here"; or "gone", when the queue is closed.
 func (p *peers) tell(word string) {
 	msg := &nats.Msg{Subject: p.prefix + ".here", Data: []byte(p.self), Header: nats.Header{"Word": {word}}}
 	_ = p.conn.PublishMsg(msg) // if this is lost, the next beat follows soon
 }
 
-// heard takes the word of another process.
+// heard handles a message that another process has sent by tell.
 func (p *peers) heard(msg *nats.Msg) {
 	name, word := string(msg.Data), msg.Header.Get("Word")
 	if name == p.self {

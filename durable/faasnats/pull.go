@@ -19,7 +19,8 @@ import (
 // msgOut is a message that is to be published.
 type msgOut = nats.Msg
 
-// puller fetches the jobs of one place. Each has a goroutine of its own.
+// puller fetches the jobs of one place (a bucket or partition of a function, see subject.go).
+// Each has a goroutine of its own.
 type puller struct {
 	place    place
 	consumer jetstream.Consumer
@@ -289,7 +290,7 @@ func (q *Queue) marked() uint64 {
 }
 
 // current returns the newest record for a delivery that may be out of date: the delivered
-// record, or the inHand record beside it. It returns nil if there is nothing to run: the job is
+// record, or the inHand record beside it, which a holder of the job has written. It returns nil if there is nothing to run: the job is
 // settled, or waits for its time.
 func (q *Queue) current(msg jetstream.Msg, s *stored) (*stored, error) {
 	ctx, cancel := background()
@@ -382,9 +383,9 @@ func (q *Queue) settledCame(msg jetstream.Msg, s *stored) {
 	q.ack(msg, s.place)
 }
 
-// duty decides about the delivery of a settled job. If put, the caller puts the jobs that
-// follow. If wait, the goroutine that settled the job is putting them, and acknowledges the
-// delivery afterwards.
+// duty decides about the delivery of a settled job. If put is true, the caller must put the jobs
+// that follow. If wait is true, the goroutine that settled the job is putting them, and
+// acknowledges the delivery afterwards.
 func (q *Queue) duty(msg jetstream.Msg, s *stored) (put, wait bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -71,9 +71,9 @@ func (q *Queue) refused(ctx context.Context, rec *faas.JobRecord, err error) err
 	return q.failed(ctx, "put a job", err)
 }
 
-// create writes the record of a new job. The error Is errFence if its ID is taken. If bounded,
-// the error Is errFull if there is no room. at names the objects that have been written
-// already.
+// create writes the record of a new job. The error Is errFence if its ID is taken. If bounded is
+// true, the error Is errFull if there is no room. The parameter at lists the parts of the record
+// that have been written as objects already.
 func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool, at large) (uint64, error) {
 	p := placeOf(rec)
 	if err := q.openConsumer(ctx, p); err != nil {
@@ -126,8 +126,8 @@ func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (
 }
 
 // whereTaken returns the subject under which a message means that the ID of a new job is taken.
-// If a job of another function might have the ID, the subject spans the places of all
-// functions. The server walks over these inside its lock: with 45 places that is twice the work
+// If a job of another function might have the ID, the subject spans the places (buckets and
+// partitions) of all functions. The server walks over these inside its lock: with 45 places that is twice the work
 // of a publish. An ID that was made for this job can only be in the job's own place, where an
 // earlier try of this Put may have written it. With a unique key, the ID may come from another
 // Put with the same unique key. That job may have another order key, and so another place, and

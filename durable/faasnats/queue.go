@@ -43,7 +43,7 @@ type Queue struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // the queue's goroutines
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	closed    bool
 	changed   chan struct{} // closed, and replaced, when there may be a job to lease
 	consumers map[place]jetstream.Consumer

@@ -110,7 +110,7 @@ func whenOf(rec *faas.JobRecord) time.Time {
 	return rec.NotBefore
 }
 
-// stateOf returns the state in whose subject a record is stored.
+// stateOf returns the state (inLine, …) that the subject of the record's message has.
 func stateOf(rec *faas.JobRecord, now time.Time) string {
 	switch {
 	case rec.State == faas.JobSucceeded:
@@ -127,8 +127,8 @@ func stateOf(rec *faas.JobRecord, now time.Time) string {
 	return inFuture
 }
 
-// message makes the message of a record in a state. The parts that at lists are objects, and
-// are left out of the body.
+// message makes the message of a record in a state (inLine, …). The parts that the parameter at
+// lists are objects, and are left out of the body.
 func message(p place, rec *faas.JobRecord, state string, follow []byte, at large) (*nats.Msg, error) {
 	bare := *rec
 	bare.Payload, bare.Output, bare.NewID = nil, nil, false
@@ -179,8 +179,8 @@ func ttl(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10) + "s"
 }
 
-// fence makes the server store a message only if the last message whose subject matches of has
-// the sequence last; 0 means that there is none.
+// fence makes the server store a message only if last is the sequence of the newest message under
+// the subject of, which may have wildcards. If last is 0, there must be no such message.
 func fence(msg *nats.Msg, last uint64, of string) {
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10))
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, of)

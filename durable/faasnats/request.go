@@ -28,8 +28,8 @@ type batchRequest struct {
 // batchBytes is the most bytes that an answer may have.
 const batchBytes = 4 << 20
 
-// direct reads up to n messages of a stream whose subject matches, from the sequence from on,
-// and returns how many more match. It calls take for each.
+// direct calls take for up to n messages of a stream whose subject matches and whose sequence is
+// at least from. It returns how many more match.
 func direct(
 	ctx context.Context, conn *nats.Conn, stream, subject string, from uint64, n int, take func(msg *nats.Msg, seq uint64),
 ) (more uint64, err error) {

@@ -15,7 +15,7 @@ import (
 type room struct {
 	most int64 // nine tenths of these bytes may be taken; 0: no bound
 
-	mu    sync.Mutex       // guards what follows
+	mu    sync.Mutex       // guards the fields below
 	used  int64            // bytes in the store
 	asked time.Time        // when the server was last asked
 	mine  map[string]int64 // bytes by tenant: what this process has accepted and does not know to be settled
@@ -25,9 +25,9 @@ type room struct {
 // freshRoom is for how long the server's answer is not asked for again when the stream is full.
 const freshRoom = time.Second
 
-// take adds bytes of a tenant if there is room, and returns whether there is. If there is none,
-// asked reports whether the server was asked within freshRoom; if not, the caller asks the
-// server and tries again.
+// take adds n bytes of a tenant if there is room; ok reports whether there is. If there is none,
+// the result asked reports whether the server was asked within freshRoom. If it was not, the
+// caller asks the server and calls take again.
 func (r *room) take(tenant string, n int64) (ok, asked bool) {
 	if r.most == 0 {
 		return true, true

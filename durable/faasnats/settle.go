@@ -208,8 +208,8 @@ func untilAnswered(objects, caller context.Context) (context.Context, context.Ca
 }
 
 // wasMine finds out whether an earlier try of a write was stored although it failed. It is
-// called when the fence has refused the repetition. It returns the sequence of the write if it
-// was stored, or else the error refused.
+// called when the fence has refused the repetition with the error refused. It returns the
+// sequence of the write if it was stored, or else that error.
 func (q *Queue) wasMine(ctx context.Context, job, write string, refused error) (uint64, error) {
 	s, err := q.last(ctx, job)
 	switch {
@@ -240,7 +240,7 @@ func (q *Queue) settled(h *held, next *faas.JobRecord, c *change, seq uint64) {
 	ctx, cancel := background()
 	defer cancel()
 	if !q.sendFollow(ctx, c) && c.state != inLine {
-		return // the inLine message stays unacknowledged; at its next delivery the jobs that follow are put
+		return // the delivered message stays unacknowledged; at its next delivery the jobs that follow are put
 	}
 	if c.state != inLine || h.inHand {
 		q.sweep(ctx, h.place, &stored{rec: *next, seq: seq})

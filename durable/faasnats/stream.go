@@ -122,7 +122,7 @@ func (q *Queue) knows(p place) bool {
 	return q.consumers[p] != nil
 }
 
-// openConsumer makes the consumer of a place. It is called before the first job of the place is
+// openConsumer makes the consumer of a place (a bucket or partition of a function). It is called before the first job of the place is
 // stored: a consumer that is made later delivers all settled jobs of the place first.
 func (q *Queue) openConsumer(ctx context.Context, p place) error {
 	if q.knows(p) {
@@ -166,7 +166,7 @@ func (q *Queue) store(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	return publish(ctx, q.js, msg)
 }
 
-// last returns the newest record on a subject, which is that of a job.
+// last returns the newest record under a subject, which matches the records of one job.
 func (q *Queue) last(ctx context.Context, subject string) (*stored, error) {
 	m, err := q.stream.GetLastMsgForSubject(ctx, subject)
 	if err != nil {

@@ -31,7 +31,7 @@ const (
 	inLine    = "go"   // a job that is ready, running, or succeeded; the consumer delivers these messages
 	inFuture  = "at"   // a job that waits for its time: the message is a schedule, which the server fires
 	inPark    = "park" // a parked job: also a schedule
-	inHand    = "hold" // a newer record of a held job, as its holder has written it; the inLine message stays, since its delivery is the holder's claim
+	inHand    = "hold" // a newer record of a job, written by the process that holds it; the inLine message stays, since its delivery makes that process the holder
 	isDead    = "dead"
 	isDropped = "drop" // canceled
 )

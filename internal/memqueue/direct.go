@@ -3,7 +3,7 @@ package memqueue
 // A Lease that waits costs the waking of a goroutine for each job. A goroutine that puts or settles
 // a job is awake already: PutLease and SettleLease give it the next job in the same critical section.
 
-// Leased is a job that was leased. Its zero value means that none was.
+// Leased is a job that was leased. Its zero value means that no job was leased.
 type Leased[B any] struct {
 	View  View[B]
 	Token uint64 // 0: no job was leased
@@ -11,8 +11,8 @@ type Leased[B any] struct {
 	node *node[B]
 }
 
-// Hold is a lease as its holder names it. node, if it is known, saves the look-up of the job by
-// its ID.
+// Hold names a lease: BeginHold and SettleLease take it. Its field node, unless it is nil, saves
+// the look-up of the job by its ID.
 type Hold[B any] struct {
 	ID    ID
 	Token uint64
@@ -23,17 +23,17 @@ type Hold[B any] struct {
 // Hold returns the hold of the lease.
 func (l *Leased[B]) Hold() Hold[B] { return Hold[B]{ID: l.View.ID, Token: l.Token, node: l.node} }
 
-// BeginHold is Begin for a lease that is given by its hold.
+// BeginHold does what Begin does, for the lease that h names.
 func (q *Queue[B]) BeginHold(h *Hold[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.begin(h.node, h.ID, h.Token)
 }
 
-// PutLease is Put, followed in the same critical section by a Lease of the named functions that
-// does not wait. The Lease gives the job whose turn it is, which need not be the new one. now is
-// the present time. If the new job is not accepted, PutLease sets *put to the view that Put
-// returns.
+// PutLease puts an item as Put does and then, in the same critical section, leases a job of the
+// named functions, without waiting for one. It returns the job whose turn it is, which need not be
+// the new one. now is the present time. If the new job is not accepted, PutLease leases none, and
+// sets *put to the view that Put would return.
 func (q *Queue[B]) PutLease(it *Item[B], key string, until int64, names []string, now int64, put *View[B]) (next Leased[B], err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -46,8 +46,8 @@ func (q *Queue[B]) PutLease(it *Item[B], key string, until int64, names []string
 	return next, err
 }
 
-// SettleLease is Settle, followed in the same critical section by a Lease of the named functions
-// that does not wait. now is the present time.
+// SettleLease settles a job as Settle does and then, in the same critical section, leases a job of
+// the named functions, without waiting for one. now is the present time.
 func (q *Queue[B]) SettleLease(h *Hold[B], it *Item[B], names []string, now int64, follow ...Item[B]) (next Leased[B], err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -85,7 +85,7 @@ func (x *index[B]) remove(id *ID) {
 	}
 }
 
-// all calls do with each job that is not forgotten.
+// all calls the function do with each job that is not forgotten.
 func (x *index[B]) all(do func(n *node[B])) {
 	for _, l := range x.leaves {
 		for _, n := range l.nodes[:l.used] {
@@ -127,9 +127,9 @@ func least(n int, holds func(i int) bool) int {
 	return low
 }
 
-// split makes room for an entry at index i of a full leaf, and returns the position where the
-// entry goes. It divides the leaf in two. But an entry after all others gets a new leaf, so that
-// growing IDs leave full leaves behind them.
+// split makes room for an entry at index i of the full leaf at, and returns the position where the
+// entry goes. It divides the leaf in two. Only an entry after all others gets a new, empty leaf:
+// so IDs that only grow leave full leaves behind them.
 func (x *index[B]) split(at, i int) (int, int) {
 	l, next := x.leaves[at], &leaf[B]{}
 	if at == len(x.leaves)-1 && i == l.used {

@@ -3,8 +3,8 @@ package memqueue
 // ID is the identity of a job.
 type ID [16]byte
 
-// State is the state of a job. An item that is written is Scheduled, Ready, Parked or settled;
-// queue.go's view says which state is read.
+// State is the state of a job. An item is written as Scheduled, Ready, Parked or settled; the
+// state in a View may be another one, see Queue.view.
 type State uint8
 
 // The states, the settled ones last.
@@ -29,13 +29,13 @@ type Item[B any] struct {
 	Function string
 	Tenant   string
 	Order    string // the order key; empty: none
-	At       int64  // in Unix nanoseconds: not leased before; of a settled job: when it may be forgotten, 0 for never
+	At       int64  // in Unix nanoseconds: when the job is due, so that it may be leased; if it is settled: when it may be forgotten, 0 for never
 	Expires  int64  // in Unix nanoseconds; after it, Overdue returns the job if it waits for its order key; 0: never
 	Size     int64  // the bytes that it takes of the queue's bound
 	Priority int32
 	Crashes  int32 // the number of its leases that were lost
 	State    State
-	Waiter   Waiter[B] // nil: none; only the first item of a job sets it, and the job keeps it until it ends
+	Waiter   Waiter[B] // nil: none; set in the item that is put, and kept until the job ends
 	Body     B
 }
 
@@ -65,10 +65,10 @@ type node[B any] struct {
 	watch chan struct{} // closed when the item changes; nil: no Watch waits
 	seq   uint64        // as View.Seq
 	lease uint64        // the token of the lease; 0: the job is not leased
-	index int32         // the node's index in the heap of its place
-	aging int32         // its index in Queue.aging, while its place is inKey and it has an Expires
+	index int32         // the node's index in the heap that the field place names
+	aging int32         // its index in the heap Queue.aging, while its place is inKey and it has an Expires
 	place place
-	begun bool // the leased job has its slot, see Begin
+	begun bool // Begin was called: the leased job has its slot
 }
 
 // place is where a node is.
@@ -82,7 +82,7 @@ const (
 	gone                 // forgotten, or removed
 )
 
-// settledNow gives the node's item, which is settled, to the job's waiter.
+// settledNow calls Settled of the job's Waiter, if it has one. The node's item must be settled.
 func (n *node[B]) settledNow() {
 	if w := n.Waiter; w != nil {
 		n.Waiter = nil
@@ -90,7 +90,8 @@ func (n *node[B]) settledNow() {
 	}
 }
 
-// lost wakes all that wait for a job that the queue drops.
+// lost calls Gone of the job's Waiter, and wakes the goroutines that watch the job: the queue
+// drops it.
 func (n *node[B]) lost() {
 	if w := n.Waiter; w != nil {
 		n.Waiter = nil

@@ -5,9 +5,10 @@ import (
 	"slices"
 )
 
-// journal has nodes in the order in which they were added. A node that is gone stays until half
-// of the nodes are gone, so that a removal costs little on average. Mostly the first node goes
-// first: then the others are not read, and memory that was not used for long is not fetched.
+// journal has nodes in the order in which they were added. A node whose place is gone stays in it
+// until half of the nodes are gone, so that a removal costs little on average. Most nodes become
+// gone in the order in which they were added. Then only the first is read, and the memory of the
+// others, which was not used for long, need not be fetched.
 type journal[B any] struct {
 	nodes []*node[B]
 	head  int // nodes before this index are gone, and nil
@@ -16,7 +17,8 @@ type journal[B any] struct {
 
 func (j *journal[B]) add(n *node[B]) { j.nodes = append(j.nodes, n) }
 
-// lost counts one more node whose place is gone, and drops the nodes that are due to be dropped.
+// lost counts one more node whose place is gone. It drops gone nodes at the head of the journal,
+// and all gone nodes once they are half of it.
 func (j *journal[B]) lost() {
 	j.dead++
 	for j.head < len(j.nodes) && j.nodes[j.head].place == gone {

@@ -2,15 +2,15 @@ package memqueue
 
 import "slices"
 
-// function is the jobs of one function, by lanes. It is dropped with its last job, settled ones
-// included.
+// function holds the jobs of one function, by lanes (a lane: one tenant's jobs of it). It is
+// dropped when it has no job left, not even a settled one.
 type function[B any] struct {
 	name   string
 	lanes  map[string]*lane[B] // by tenant
-	turn   fifo[*lane[B]]      // the lanes that may have a job to give; see lane.queued
+	turn   fifo[*lane[B]]      // the lanes that may have a job to lease; see lane.queued
 	queued bool                // the function is in Queue.turn
-	aging  *nodeHeap[B]        // the queue's field aging
-	counts [states]int         // of the function's jobs, by State
+	aging  *nodeHeap[B]        // points to Queue.aging
+	counts [states]int         // how many of the function's jobs are in each State
 	bytes  int64               // of the jobs that are not settled
 
 	accepted journal[B] // the function's jobs that are not forgotten, in the order of seq
@@ -25,7 +25,7 @@ type lane[B any] struct {
 	jobs     int                     // not settled
 	ready    nodeHeap[B]             // the jobs that can be leased: due, and their order key, if they have one, is free for them
 	mixed    bool                    // false: all jobs in ready have the same priority
-	blocked  bool                    // a job of the lane is leased and has not begun, so the lane gives no other
+	blocked  bool                    // a job of the lane is leased and has no slot yet (see Begin), so the lane gives no other
 	queued   bool                    // the lane is in function.turn
 	keys     map[string]*orderKey[B] // by order key; see orderKey
 }
@@ -35,14 +35,14 @@ type lane[B any] struct {
 const spareLanes = 16
 
 // orderKey lets the jobs of a lane that have the same order key run one at a time. It is dropped
-// when its fields are empty.
+// when no job has or waits for the key.
 type orderKey[B any] struct {
-	holder  *node[B]    // was leased, and is not settled: no other job of the key may run
+	holder  *node[B]    // the job of the key that was leased and is not settled: no other may run; nil: there is none
 	next    *node[B]    // if there is no holder: the key's job in lane.ready
 	waiting nodeHeap[B] // the due jobs that wait for holder or next
 }
 
-// canGive reports whether the lane has a job to lease.
+// canGive reports whether a job of the lane can be leased now.
 func (l *lane[B]) canGive() bool { return !l.blocked && l.ready.len() > 0 }
 
 func (l *lane[B]) addReady(n *node[B]) {
@@ -55,7 +55,8 @@ func (l *lane[B]) addReady(n *node[B]) {
 	n.place = inReady
 }
 
-// addDue puts a job whose time has come into the heap ready, or into that of its order key.
+// addDue puts a job that is due into the heap l.ready or, if it must wait for its order key, into
+// the heap waiting of that key.
 func (l *lane[B]) addDue(n *node[B]) {
 	if n.Order == "" {
 		l.addReady(n)
@@ -141,8 +142,8 @@ func (l *lane[B]) freeKey(n *node[B]) {
 	}
 }
 
-// passKey gives an order key without holder and next to the first job that waits for it. It drops
-// a key for which none waits.
+// passKey makes the first job that waits for an order key the key's next, and puts it into
+// l.ready. The key must have no holder and no next. If no job waits, passKey drops the key.
 func (l *lane[B]) passKey(key string, k *orderKey[B]) {
 	if k.waiting.len() == 0 {
 		delete(l.keys, key)
@@ -239,11 +240,12 @@ func (q *Queue[B]) function(name string) *function[B] {
 	return f
 }
 
-// queueUp puts a lane that can give into the turns, and wakes the Leases that wait. It is called
-// after each change after which the lane may be able to give.
+// queueUp is called after each change that may let a job of the lane be leased. If one can be, it
+// puts the lane into function.turn, and the function into Queue.turn, and wakes the Leases that
+// wait.
 func (q *Queue[B]) queueUp(l *lane[B]) {
 	if !l.canGive() {
-		return // a lane that is queued already stays so, until nextLane skips it
+		return // if the lane is in function.turn, it stays there until nextLane drops it
 	}
 	f := l.function
 	if !l.queued {
@@ -259,9 +261,10 @@ func (q *Queue[B]) queueUp(l *lane[B]) {
 	}
 }
 
-// nextLane returns the lane whose turn it is, of the functions in names, and takes it out of the
-// turns; nil: there is none. names is sorted. It moves each function that is not in names to the
-// end, and drops lanes and functions that have nothing to give.
+// nextLane returns the lane whose turn it is, of the functions in names, and takes it out of
+// function.turn; nil: there is none. names is sorted. On the way, nextLane moves the functions that
+// are not in names to the end of Queue.turn, and takes lanes and functions without a job to lease
+// out of both queues.
 func (q *Queue[B]) nextLane(names []string) *lane[B] {
 	for range q.turn.len() {
 		f := q.turn.pop()
@@ -287,8 +290,8 @@ func (q *Queue[B]) nextLane(names []string) *lane[B] {
 	return nil
 }
 
-// Ahead returns how many jobs that could run come before a new one of a function and a tenant:
-// the tenant's own, and as many of each other tenant if it has as many, since tenants take turns.
+// Ahead returns how many ready jobs come before a new one of a function and a tenant. These are
+// the tenant's own, and at most as many of each other tenant, since tenants take turns.
 // For example, with 5 jobs of its own, and 2 and 100 of two others, Ahead returns 5 + 2 + 5.
 func (q *Queue[B]) Ahead(name, tenant string) (n int) {
 	q.mu.Lock()
@@ -307,5 +310,5 @@ func (q *Queue[B]) Ahead(name, tenant string) (n int) {
 	return n
 }
 
-// Most returns the largest number of jobs that are not settled in the queue.
+// Most returns how many jobs that are not settled the queue may hold.
 func (q *Queue[B]) Most() int { return q.maxCount }

@@ -82,8 +82,8 @@ func (q *Queue[B]) lease(l *lane[B], now int64) Leased[B] {
 	return Leased[B]{View: q.view(n, now), Token: q.token, node: n}
 }
 
-// held returns the node of the job that is leased with that token. n is that node, or nil if the
-// caller does not know it.
+// held returns the node of the job that is leased with that token, or ErrLease. The parameter n is
+// that node, or nil if the caller does not know it.
 func (q *Queue[B]) held(n *node[B], id ID, token uint64) (*node[B], error) {
 	if q.closed {
 		return nil, ErrClosed
@@ -132,14 +132,15 @@ func (q *Queue[B]) Extend(id ID, token uint64, progress any) error {
 }
 
 // Settle ends a lease and writes the job's next item. In the same step it accepts the items in
-// follow, except those whose IDs are taken; the queue's bounds do not refuse them.
+// follow, even if the queue is full. It leaves out those whose IDs are taken.
 func (q *Queue[B]) Settle(token uint64, it Item[B], follow ...Item[B]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.settleLease(nil, token, &it, time.Now().UnixNano(), follow)
 }
 
-// settleLease is Settle. n is the job's node, or nil if the caller does not know it.
+// settleLease does what Settle does, with q.mu held. n is the job's node, or nil if the caller does
+// not know it.
 func (q *Queue[B]) settleLease(n *node[B], token uint64, it *Item[B], now int64, follow []Item[B]) error {
 	n, err := q.held(n, it.ID, token)
 	if err != nil {

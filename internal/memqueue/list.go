@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// looks bounds how many jobs one call of List looks at, and how many Overdue returns.
+// looks is the largest number of jobs that one call of List examines, and that Overdue returns.
 const looks = 1000
 
-// List returns jobs that were accepted after the job with number seq, in that order, and the
-// number to go on with; 0: there are no more. If function is not empty, it returns jobs of that
-// function only, and looks at no others. It looks at a bounded number of jobs, so it may return none
-// although there are more. match is called with the lock held.
+// List returns the jobs that were accepted after the job with number seq and for which match
+// returns true, in that order. It also returns the seq for the next call; 0: there are no more
+// jobs. If function is not empty, List examines only jobs of that function. It examines a bounded
+// number of jobs, so it may return none although there are more. match is called with the lock held.
 func (q *Queue[B]) List(seq uint64, function string, match func(*Item[B]) bool) ([]View[B], uint64, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -98,7 +98,8 @@ func (q *Queue[B]) Overdue() (all []View[B], again int64) {
 	return all, again
 }
 
-// overdue visits the node at index at of the heap aging, and the nodes below it.
+// overdue does the work of Overdue for the node at index at of the heap q.aging, and for the nodes
+// below it. Below a node that has not expired, none has.
 func (q *Queue[B]) overdue(at int, now int64, all *[]View[B], again *int64) {
 	if at >= q.aging.len() {
 		return

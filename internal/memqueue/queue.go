@@ -10,7 +10,7 @@ import (
 var (
 	ErrFull      = errors.New("memqueue: full")            // there is no room in the queue, or none for this tenant
 	ErrTaken     = errors.New("memqueue: taken")           // another job has the ID or the unique key
-	ErrUnknown   = errors.New("memqueue: no such job")     // the queue knows no such job
+	ErrUnknown   = errors.New("memqueue: no such job")     // the queue has neither the job nor its ID
 	ErrForgotten = errors.New("memqueue: forgotten")       // the queue had the job, and has only its ID
 	ErrLease     = errors.New("memqueue: lease has ended") // the job has no lease with this token
 	ErrChanged   = errors.New("memqueue: changed")         // the item has another revision
@@ -23,20 +23,20 @@ type Queue[B any] struct {
 	maxCount int
 	maxBytes int64
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	closed    bool
 	nodes     index[B]
 	later     nodeHeap[B] // the jobs that are not due yet
 	aging     nodeHeap[B] // the jobs that wait for their order keys and have an Expires
 	functions map[string]*function[B]
-	turn      fifo[*function[B]] // the functions that may have a lane to give; see function.queued
+	turn      fifo[*function[B]] // the functions that may have a job to lease; see function.queued
 	progress  map[ID]any         // what Extend has set, by the leased job
-	changed   broadcast          // told when a Lease that waits should look again
-	isTaking  bool               // the present critical section leases a job at its end and then tells changed, so queueUp does not
+	changed   broadcast          // wakes the Leases that wait, so that they look for a job again
+	isTaking  bool               // set by PutLease and SettleLease, so that queueUp wakes no Lease: takeNext does it after it has leased a job
 	tenants   map[string]*tenant // the tenants that have lanes, by name
 	recent    *lane[B]           // the lane that was looked up last; nil: none, or it was dropped
 	live      usage              // of all jobs that are not settled
-	turned    turnedAway         // the tenant to keep a place for
+	turned    turnedAway         // the tenant for which hasRoom keeps a place
 	unique    uniqueKeys
 	settled   settled[B]
 	spares    []*node[B] // of forgotten jobs, see spare
@@ -81,8 +81,9 @@ func New[B any](maxCount int, maxBytes int64) *Queue[B] {
 }
 
 // Put accepts an item and returns its view. A key that is not empty is a unique key of the item's
-// function and tenant, which is taken until the time until. With ErrTaken the view is that of the
-// job that has the ID or the key; if that job is gone, only the view's ID is set.
+// function and tenant; it is taken until the parameter until, a time in Unix nanoseconds. With
+// ErrTaken the view is that of the job that has the ID or the key; if that job is gone, only the
+// view's ID is set.
 func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -95,8 +96,8 @@ func (q *Queue[B]) Put(it Item[B], key string, until int64) (View[B], error) {
 	return had, err
 }
 
-// put is Put, except that it returns the node of an item that it has accepted. With ErrTaken it
-// sets *had to the view that Put returns.
+// put does what Put does, with q.mu held, but returns the node of the accepted item. With ErrTaken
+// it sets *had to the view that Put returns.
 func (q *Queue[B]) put(it *Item[B], key string, until, now int64, had *View[B]) (*node[B], error) {
 	if q.closed {
 		return nil, ErrClosed
@@ -219,7 +220,8 @@ func (q *Queue[B]) nextRevision() uint64 {
 	return q.revision
 }
 
-// charge adds a job that is not settled to the usages, and discharge takes it away.
+// charge adds a job that is not settled to the usage of its tenant, of the queue and of its
+// function; discharge subtracts it.
 func (q *Queue[B]) charge(n *node[B]) {
 	n.lane.owner.add(n.Size)
 	q.live.add(n.Size)
@@ -241,7 +243,7 @@ func (q *Queue[B]) place(n *node[B], now int64) {
 		n.place = inLater
 		l.function.counts[n.waits()]++
 		if q.later.first() == n {
-			q.changed.tell() // a Lease that waits has its timer set for a later job
+			q.changed.tell() // each Lease that waits has its timer set for a job that is due after n
 		}
 		return
 	}
@@ -272,8 +274,8 @@ func (n *node[B]) waits() State {
 	return Scheduled
 }
 
-// promotions is the largest number of jobs that one critical section moves from q.later to their
-// lanes.
+// promotions is the largest number of jobs that one critical section moves from q.later, the heap
+// of jobs that are not due yet, to their lanes.
 const promotions = 1000
 
 // promote moves jobs that are due from q.later to their lanes. It returns false if it has moved
@@ -383,7 +385,7 @@ func (q *Queue[B]) fenced(id ID, revision uint64, now int64) (*node[B], error) {
 	return n, err
 }
 
-// write replaces a node's item. It ends a lease that the node has.
+// write replaces a node's item. If the node is leased, the lease ends.
 func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
 	it.Function, it.Tenant, it.Order, it.Waiter = n.Function, n.Tenant, n.Order, n.Waiter
 	it.Revision = q.nextRevision()
@@ -427,7 +429,7 @@ func (q *Queue[B]) settle(n *node[B]) {
 	q.settled.add(q, n)
 }
 
-// leave removes a job from its lane, after takeOut.
+// leave removes a job from its lane, and the lane if it is empty. Call takeOut before.
 func (q *Queue[B]) leave(n *node[B]) {
 	l := n.lane
 	l.freeKey(n)

@@ -3,11 +3,11 @@ package memqueue
 import "math"
 
 // settled has the jobs that are settled, and the IDs of those that were forgotten last. The
-// queue's bounds hold for the settled jobs alone; the jobs that are not settled have the same
-// bounds for themselves.
+// settled jobs together must stay within the queue's bounds (maxCount and maxBytes), and so must
+// the jobs that are not settled.
 type settled[B any] struct {
 	done  journal[B] // the jobs that succeeded or were canceled, in the order in which they settled
-	dead  journal[B] // the others, apart because they are kept for much longer
+	dead  journal[B] // the jobs that are Dead, apart because they are kept for much longer
 	count usage
 	names fifo[ID] // the IDs of forgotten jobs, in the order in which they were forgotten
 }
@@ -19,8 +19,8 @@ func (s *settled[B]) journal(n *node[B]) *journal[B] {
 	return &s.done
 }
 
-// add adds a node whose item is settled. It forgets the oldest jobs beyond the bounds, but never
-// n itself, since a goroutine that waits for n must see its end.
+// add adds the node n, whose item is settled. While there are more settled jobs than the bounds
+// allow, it forgets the oldest, but never n: a goroutine that waits for n must see its end.
 func (s *settled[B]) add(q *Queue[B], n *node[B]) {
 	s.journal(n).add(n)
 	s.charge(n)
@@ -36,8 +36,8 @@ func (s *settled[B]) charge(n *node[B]) {
 	s.count.add(n.Size)
 }
 
-// oldest returns the first job of done or of dead, whichever was written first. There must be
-// one.
+// oldest returns the first job of s.done or of s.dead, whichever was written first. At least one
+// of the two must have a job.
 func (s *settled[B]) oldest() *node[B] {
 	a, b := s.done.first(), s.dead.first()
 	if b == nil || a != nil && a.Revision < b.Revision {
@@ -81,8 +81,8 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 // others settle.
 const expirations = 4
 
-// expire forgets the oldest jobs of done and of dead whose time is over. A job that is kept for
-// less time than one before it is forgotten after that one, or when it is read.
+// expire forgets the oldest jobs of s.done and of s.dead whose At has passed. A job that may be
+// forgotten before an older one is forgotten after the older one, or when it is read.
 func (s *settled[B]) expire(q *Queue[B], now int64) {
 	for _, j := range [...]*journal[B]{&s.done, &s.dead} {
 		for range expirations {

@@ -29,8 +29,8 @@ func (u *uniqueKeys) take(k uniqueKey, id ID, until int64) {
 	heap.Push(&u.ends, keyEnd{k, until})
 }
 
-// expire frees the keys whose time has passed. A Put takes at most one key, so it frees at most
-// one on average.
+// expire frees the keys whose time has passed. Each Put calls it and takes at most one key, so
+// that a call frees at most one key on average.
 func (u *uniqueKeys) expire(now int64) {
 	for len(u.ends) > 0 && u.ends[0].until <= now {
 		end, _ := heap.Pop(&u.ends).(keyEnd)

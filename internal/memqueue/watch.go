@@ -13,7 +13,7 @@ func (n *node[B]) tell() {
 	}
 }
 
-// Watch waits until the job's revision is another one than the given one, and returns the job.
+// Watch waits until the job's revision differs from the given one, and returns the job.
 func (q *Queue[B]) Watch(ctx context.Context, id ID, revision uint64) (View[B], error) {
 	return q.await(ctx, nil, id, func(n *node[B]) bool { return n.Revision != revision })
 }

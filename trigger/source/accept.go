@@ -56,8 +56,8 @@ func (d *Driver) accept(t *taken) (*faas.Job[[]byte], error) {
 	return job, err
 }
 
-// send gives a job to the queue by calling the argument once. It calls it again while the queue
-// has no room or fails, which is safe because the job already has its ID.
+// send calls the func once, which gives a job to the queue. While the queue has no room or fails,
+// it calls the func again and again. That is safe, because the job already has its ID.
 func (d *Driver) send(ctx context.Context, function string, once func() (*faas.Job[[]byte], error)) (*faas.Job[[]byte], error) {
 	for failures := 1; ; failures++ {
 		job, err := once()

@@ -51,8 +51,8 @@ func RegisterBatch[In any](r *faas.Router, name string, h BatchHandler[In], opts
 // [WithBisect] is set.
 func WithFailures() faas.FunctionOption { return batches(false) }
 
-// WithBisect is WithFailures, and splits a batch that fails as a whole. When its attempts are
-// used up, the batch is split into halves. A half whose attempts are used up is split too, down
+// WithBisect does what WithFailures does, and also splits a batch that fails as a whole. When its
+// attempts are used up, the batch is split into halves. A half whose attempts are used up is split too, down
 // to single items. So if one item fails its batch, for example by a panic, the others still
 // succeed. An item of a batch of n runs at most attempts × (1 + ⌈log₂ n⌉) times: for n = 100 and
 // three attempts, 24 times.
@@ -104,8 +104,8 @@ type rawBatch struct {
 	Items []json.RawMessage `json:"items"`
 }
 
-// pick makes a batch of those items of another whose indexes are given. It returns nil if it
-// can't.
+// pick returns a batch of those items of the batch input that have the given indexes. It returns
+// nil if input does not decode, or an index is too large.
 func pick(input []byte, items []int) []byte {
 	var all, some rawBatch
 	if json.Unmarshal(input, &all) != nil {

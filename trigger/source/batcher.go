@@ -139,8 +139,8 @@ func (b *batcher) send(o *openBatch) {
 	go b.d.carryBatch(o)
 }
 
-// carryBatch gives a batch's job to the queue, waits for its end if need be, and finishes its
-// items.
+// carryBatch gives a batch's job to the queue, waits for the job's end if the queue is not
+// durable, and finishes the items.
 func (d *Driver) carryBatch(o *openBatch) {
 	d.counts.batches.Add(1)
 	err := d.acceptBatch(o)

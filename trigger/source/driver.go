@@ -28,7 +28,7 @@ type Driver struct {
 	order  order
 	counts counters
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards life
 	life life
 }
 

@@ -43,7 +43,7 @@ type Info struct {
 	Since    time.Time // when the state began: the source was started or failed, or the driver was stopped; for Paused, when the source was started
 
 	Lag      Lag   // what waits in the source
-	LagError error // the error of the source's Lag, which is then not known
+	LagError error // the error that the source's method Lag has returned; the field Lag is then not known
 
 	Restarts    int       // how often the source was started again
 	LastError   string    // the last failure of the source; empty: there was none

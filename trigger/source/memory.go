@@ -12,7 +12,7 @@ import (
 // again that was given back. The zero value is ready to use. All methods may be called
 // concurrently.
 type Memory struct {
-	mu       sync.Mutex    // guards what follows
+	mu       sync.Mutex    // guards the fields below
 	kept     []*keptItem   // not acknowledged, in the order of Put
 	rejected []Item        // the items that came back with ErrRejected
 	more     chan struct{} // closed when an item is there to be sent, or End was called; nil: nothing waits
@@ -24,7 +24,7 @@ type keptItem struct {
 	Item
 
 	since time.Time
-	taken bool // the sink has it
+	taken bool // the sink has taken it, and has not called done
 }
 
 // Put adds items.
@@ -109,8 +109,8 @@ func (m *Memory) restart() {
 	}
 }
 
-// next takes the first item that the sink does not have. If there is none, more is closed when
-// that may have changed. over means that there will be no more items.
+// next takes the first item that the sink does not have. If there is none, it returns the channel
+// more, which is closed when there may be one. over is true if there will be no more items.
 func (m *Memory) next() (k *keptItem, more <-chan struct{}, over bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
