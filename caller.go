@@ -47,7 +47,12 @@ type answerer interface {
 }
 
 // settled stores how the call has ended.
-func (d *direct) settled(err error) { d.err, d.over = err, true }
+func (d *direct) settled(err error) {
+	d.over = true
+	if err != nil {
+		d.err = err
+	}
+}
 
 // noDeadline is a deadline that never comes.
 const noDeadline = math.MaxInt64

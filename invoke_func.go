@@ -95,10 +95,28 @@ func (t *typedTask[In, Out]) direct(typed func(Out, error), bytes func([]byte, e
 	r, ok := t.reply.(*reply[In, Out])
 	if !ok {
 		r = &reply[In, Out]{}
-		t.reply = r
+		r.answer, t.reply = r, r
 	}
-	r.typed, r.bytes, r.answer = typed, bytes, r
+	if bytes != nil {
+		r.bytes = bytes
+	} else {
+		r.typed = typed
+	}
 	return r
+}
+
+// clear forgets the call: the task keeps r, and with it the caller's func. As typedTask.clear it
+// writes no pointer that is not set.
+func (r *reply[In, Out]) clear() {
+	r.given, r.over = false, false
+	if r.err != nil {
+		r.err = nil
+	}
+	if r.bytes != nil {
+		r.bytes = nil
+	} else {
+		r.typed = nil
+	}
 }
 
 // invokeFunc is InvokeFunc for one version. If gone is true, answer was not called, and the
@@ -137,7 +155,7 @@ func (f *Function[In, Out]) answerTo(ctx context.Context, to target, t *typedTas
 		r.give(t, err)
 	}
 	if reusable {
-		*r = reply[In, Out]{} // the task keeps r in memory, which would keep the caller's func
+		r.clear()
 	}
 	f.recycle(t, reusable)
 	return gone

@@ -86,7 +86,10 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 			c.extra.from, c.extra.trace = q.from, trace
 		} else {
 			c = w.newContext()
-			c.who, c.fn, c.task, c.tenant = to.who, fn, t, w.shareTenant(tenant)
+			c.who, c.fn, c.task = to.who, fn, t
+			if tenant != "" {
+				c.tenant = w.shareTenant(tenant)
+			}
 		}
 		c.id = id
 		if fn.takesAtOnce(c) {

@@ -49,10 +49,10 @@ run() { # run PATH: requests per second, and microseconds of processor for each
 	! grep -q 'Non-2xx' "$work/out" || { cat "$work/out" >&2; exit 1; }
 	awk -v t="$(($(ticks) - before))" -v hz="$hz" '/requests in/ { n = $1 } /^Requests\/sec/ { print $2, t / hz / n * 1e6 }' "$work/out"
 }
-for path in /bare /fn/more /fn/inline; do run $path >/dev/null; done # a first round that is not counted
+for path in /bare/more /fn/more /fn/inline; do run $path >/dev/null; done # a first round that is not counted
 printf '%12s%10s |%12s%10s%8s%8s |%12s%10s%8s%8s\n' bare/s CPU front/s CPU ratio of-CPU inline/s CPU ratio of-CPU
 for _ in $(seq "$pairs"); do
-	echo "$(run /bare) $(run /fn/more) $(run /fn/inline)" |
+	echo "$(run /bare/more) $(run /fn/more) $(run /fn/inline)" |
 		awk '{ printf "%12.0f%7.1f µs |%12.0f%7.1f µs%8.3f%8.3f |%12.0f%7.1f µs%8.3f%8.3f\n", $1, $2, $3, $4, $3/$1, $2/$4, $5, $6, $5/$1, $2/$6 }' |
 		tee -a "$work/pairs"
 done

@@ -4,9 +4,10 @@
 //	front serve 127.0.0.1:9100
 //	front overload http://127.0.0.1:9100
 //
-// It serves the same function three times: at /bare as a plain handler of net/http, at
+// It serves the same function three times: at /bare/more as a plain handler of net/http, at
 // /fn/more through the front, and at /fn/inline through the front on the connection's own
-// goroutine. At /fn/work it serves a function with room for a thousand calls a second.
+// goroutine. The mux has a subtree for each, as a host of many functions needs it: to match a
+// subtree costs more than to match one path. At /fn/work it serves a function with room for a thousand calls a second.
 package main
 
 import (
@@ -77,7 +78,7 @@ func serve(ctx context.Context, addr string) error {
 		return struct{}{}, nil
 	}, faas.WithConcurrency(slots), faas.WithQueue(slots))
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /bare", bare)
+	mux.HandleFunc("POST /bare/", bare)
 	mux.Handle("/fn/", faashttp.Handler(r))
 	return faashttp.NewServer(r, mux, faashttp.WithAddr(addr)).Run(ctx)
 }
