@@ -22,9 +22,9 @@ type trial[In, Out any] struct {
 	inputs  []In
 	equal   func(a, b Out) bool
 	warm    *faas.Function[In, Out] // on the router that all calls share, unless order.fresh is set
-	want    []*answer[Out] // by input: the first answer, with memory of its own
-	checked []bool         // by input: whether a copy equals it; if not, a change can't be detected
-	over    []*call[In, Out] // the calls of earlier orders
+	want    []*answer[Out]          // by input: the first answer, with memory of its own
+	checked []bool                  // by input: whether a copy equals it; if not, a change can't be detected
+	over    []*call[In, Out]        // the calls of earlier orders
 }
 
 // answer is the result of a call.

@@ -17,7 +17,7 @@ import (
 // held is a job that was delivered to this process and that the process has not given back. It
 // waits for a Lease, or is leased. Queue.mu guards the fields that change.
 type held struct {
-	place place // the bucket or partition of the function, see subject.go
+	place place         // the bucket or partition of the function, see subject.go
 	from  *puller       // the puller that has fetched the job
 	msg   jetstream.Msg // the delivery; it is acknowledged only after the server has stored what settles the job
 	token uint64        // the sequence of the delivered message, whose state is inLine; inHand records (subject.go) do not change it
