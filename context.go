@@ -46,9 +46,9 @@ type callContext struct {
 // watches the caller's context.
 func (c *callContext) isHere() bool { return c.who.inline || c.direct }
 
-// formalContext is a callContext and its callExtra in one allocation. It is not part
-// of a chunk, an allocation of several contexts (see arena): a callExtra may hold data of the
-// caller, and a handler that keeps another context of the chunk would keep that data in memory.
+// formalContext is a callContext and its callExtra in one allocation. It is not part of a chunk,
+// an allocation of several contexts (see arena): a callExtra may hold data of the caller, and a
+// handler that keeps another context of the chunk would keep that data in memory.
 type formalContext struct {
 	callContext
 	callExtra
@@ -353,7 +353,7 @@ func (c *callContext) signal() *signals {
 	return s
 }
 
-// makeSignals returns the call's signals. made is false if they existed, because
+// makeSignals returns the call's signals. The result made is false if they existed, because
 // another goroutine has made them first.
 func (c *callContext) makeSignals() (s *signals, made bool) {
 	s = &signals{done: make(chan struct{})}
@@ -441,7 +441,7 @@ func (c *callContext) trySettle(why uint32) bool {
 // isSettled reports whether the call has its outcome. Its record may not be written yet.
 func (c *callContext) isSettled() bool { return c.state.Load()&settled != 0 }
 
-// fire passes the end of the context to the signals, if there are any. state must be set
+// fire passes the end of the context to the signals, if there are any. c.state must be set
 // before: see signal.
 func (c *callContext) fire() {
 	if s := c.signals.Load(); s != nil {
@@ -450,8 +450,8 @@ func (c *callContext) fire() {
 }
 
 // fire closes done and starts the functions of AfterFunc, once: both the goroutine that ends
-// the context and a goroutine that makes the signals may call it. stop is called after
-// the unlock, because it may call the caller's context.
+// the context and a goroutine that makes the signals may call it. The func s.stop is called
+// after the unlock, because it may call the caller's context.
 func (s *signals) fire() {
 	s.mu.Lock()
 	if s.isFired() {

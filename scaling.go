@@ -15,11 +15,11 @@ import (
 // built for it in acquireInstance, if no instance has a free seat (a seat is the place of one
 // call in an instance). The next tick builds what is still missing.
 //
-// A burst of calls makes no more instances than can be used, for three reasons. set keeps n
-// within what the options and the router allow (Load.Max). A call has an instance built only
-// while it has a slot, and tick builds no more than fairShare. The set of instances starts none
-// beyond WithMaxInstances, and a call that waits claims a seat in an instance that is already
-// being built before another is started: claimFor in internal/instances/seat.go.
+// A burst of calls makes no more instances than can be used, for three reasons. The method set
+// keeps n within what the options and the router allow (Load.Max). A call has an instance built
+// only while it has a slot, and tick builds no more than fairShare. The set of instances starts
+// none beyond WithMaxInstances, and a call that waits claims a seat in an instance that is
+// already being built before another is started: claimFor in internal/instances/seat.go.
 //
 // A function at rest has no window (its record of how many calls run or wait) and is not in
 // the list of the scale loop. The next call makes the window and adds the function to the list.
@@ -404,9 +404,9 @@ func (fn *function) isBuilding() bool {
 }
 
 // remove ends the scaling: each instance is closed after its last call, and the policy
-// is not asked any more. If calls are left, the last leave removes the function from the loop.
-// remove and leave both look at the window's level with s.mu held, so at least one of the two
-// sees that it is 0.
+// is not asked any more. If calls are left, s.leave of the last one removes the function from the
+// scale loop. remove and leave both look at the window's level with s.mu held, so at least one of
+// the two sees that the level is 0.
 func (s *scaling) remove(closed bool) {
 	s.mu.Lock()
 	s.removed = true

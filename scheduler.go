@@ -59,10 +59,11 @@ type pending struct {
 	call   *callContext
 }
 
-// start does all of invoke except the wait for the answer. near points to the field in which t remembers the
-// worker of its last call. start returns before the wait, so that few stack frames lie between the wait and the
-// caller's code. Each such frame would cost time: a processor predicts returns from its record of recent calls, but
-// when a goroutine wakes, that record is another goroutine's, and the return from each frame is mispredicted.
+// start does all of invoke except the wait for the answer. The parameter near points to the field
+// in which t remembers the worker of its last call. start returns before the wait, so that few
+// stack frames lie between the wait and the caller's code. Each such frame would cost time: a
+// processor predicts returns from its record of recent calls, but when a goroutine wakes, that
+// record is another goroutine's, and the return from each frame is mispredicted.
 func (to target) start(q *caller, t task, near **worker) (p pending, reusable bool, err error) {
 	fn := to.fn
 	if q.ctx == nil {
@@ -187,8 +188,9 @@ func (c *callContext) begin(q *caller, w *worker, now int64) (why error) {
 		c.deadline = now + timeout
 	}
 	if w.work != nil {
-		// A watch wakes the caller only once. If the context has ended since q.meet looked at Done, that
-		// wake-up may have gone to the worker's previous call. So look at Done again, and don't rely on the watch.
+		// A watch wakes the caller only once. If the context has ended since q.meet looked at
+		// Done, that wake-up may have gone to the worker's previous call. So look at Done again,
+		// and don't rely on the watch.
 		q.watched = w.parent.sees(q.done) && !q.isDone()
 	}
 	if !q.asked || w.parent.isDue() {
@@ -317,9 +319,9 @@ func (w *worker) forsake(q *caller, c *callContext) (reusable bool, err error) {
 	return false, nil
 }
 
-// collect takes the answer of a settled call, and makes w idle unless the handler
-// still runs on w. If it does (w.abandoned is true), collect may read only w.answer and
-// w.abandoned: the handler's goroutine writes the other fields from then on.
+// collect takes the answer of a settled call, and makes w idle unless the handler still runs on
+// w. If it does (w.abandoned is true), collect may read only w.answer and w.abandoned: the
+// handler's goroutine writes the other fields from then on.
 func (w *worker) collect(c *callContext) (reusable bool, err error) {
 	err = w.takeAnswer()
 	if w.abandoned {
@@ -378,8 +380,8 @@ func (w *worker) expire() {
 	c.settle(verdict{outcome: TimedOut, at: now}, byWatchdog)
 }
 
-// exec runs the handler on this goroutine, and recovers its panic. The goroutine is the
-// worker's; for an inline call and a call of InvokeFunc it is the caller's. won reports whether
+// exec runs the handler on this goroutine, and recovers its panic. The goroutine is the worker's;
+// for an inline call and a call of InvokeFunc it is the caller's. The result won reports whether
 // the handler's return settled the call. If not, w is abandoned and takes no more calls.
 func (w *worker) exec(c *callContext) (won bool) {
 	v := verdict{outcome: Exited}
@@ -466,8 +468,8 @@ func (w *worker) checkCaller(c *callContext, at int64) {
 }
 
 // finish settles c with its handler's verdict. If c was settled before, its handler was a
-// runaway. Then finish calls w.leave. The goroutine that settled c calls it too, and the
-// second of the two calls of leave ends the runaway.
+// runaway. Then finish calls w.leave. The goroutine that settled c calls it too, and the second
+// of the two calls of leave ends the runaway.
 func (w *worker) finish(c *callContext, v verdict) (won bool) {
 	if c.settle(v, byHandler) {
 		if w.dead && w.work == nil { // on the caller's goroutine: no loop will unregister w

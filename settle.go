@@ -73,7 +73,8 @@ func (c *callContext) isPlain(v *verdict) bool {
 // arm sets one timer for the earlier one. When the timer fires, the call ends as Canceled if the
 // deadline is the caller's (c.callerFirst), and as TimedOut if not. If the caller leaves before
 // the timer fires, its call ends as Canceled, too: see forsake, or checkCaller if the handler
-// runs on the caller's goroutine. late applies the same rule to a handler that returned.
+// runs on the caller's goroutine. The method late applies the same rule to a handler that
+// returned.
 func (c *callContext) decide(v *verdict) (won bool) {
 	if v.outcome == TimedOut {
 		v.err = c.timedOut()
@@ -174,7 +175,8 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 // goroutine has settled the call, that goroutine calls d.answer itself, see direct. If a watchdog
 // goroutine has settled the call, it calls d.answer here, and the caller's goroutine waits in
 // serve until d.answer has returned. So the two goroutines never use the same data at once.
-// w.leave is called first, because d.answer may block, and the runaway's slot must not wait for that.
+// w.leave is called first, because d.answer may block, and the runaway's slot must not wait for
+// that.
 func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router) {
 	d := w.direct
 	w.direct = nil

@@ -29,7 +29,7 @@ type worker struct {
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
 	work     chan *callContext           // buffer of one, so the caller that sends never blocks; nil: the worker has no goroutine, see isHere
 	wake     chan bool                   // true: the call is settled; false: look at the caller's context, see parentWatch. Room for one of each: no sender waits
-	looking  *sync.Mutex                 // a watch locks it while it sends false to wake: at most one false is there; apart, so that a late watch keeps no w in memory
+	looking  *sync.Mutex                 // a watch locks it while it sends false to wake: at most one false is there; apart: a late watch must not keep w in memory
 	contexts arena
 	parent   parentWatch // the watch of the caller's context; conclude ends the watch of an abandoned worker
 	direct   *direct     // of the current call if it is one of InvokeFunc; the goroutine that settles that call takes it from here
@@ -139,10 +139,10 @@ type workerPool struct {
 
 // idleList finds an idle worker for a call whose task does not remember one (see
 // workerPool.take). It looks in two places. The field hints is a sync.Pool, which keeps what each
-// processor used last: to take a worker from there needs one compare-and-swap and no lock, and the
-// worker's stack is probably still in the processor's cache. The field list has every idle worker,
-// since a sync.Pool may drop what it holds. A worker that was found in one place stays in the
-// other while it is busy: to remove it from list would need the lock.
+// processor used last: to take a worker from there needs one compare-and-swap and no lock, and
+// the worker's stack is probably still in the processor's cache. The field list has every idle
+// worker, since a sync.Pool may drop what it holds. A worker that was found in one place stays in
+// the other while it is busy: to remove it from list would need the lock.
 type idleList struct {
 	hints sync.Pool  // of *worker; a worker in it may be busy, so claim may fail
 	mu    sync.Mutex // guards list; while it is locked, no foreign code runs and no goroutine waits
@@ -159,9 +159,9 @@ func newWorkerPool(clock *clock, newPool func() (goroutines, error), loop func(*
 	return &workerPool{clock: clock, newPool: newPool, loop: loop}
 }
 
-// take claims an idle worker, or returns nil. near points to the field in which the call's
-// task remembers the worker of its last call. The same processor probably used both, and in
-// most cases that worker is idle. If it is busy, take remembers the worker that it finds instead.
+// take claims an idle worker, or returns nil. The parameter near points to the field in which the
+// call's task remembers the worker of its last call. The same processor probably used both, and
+// in most cases that worker is idle. If it is busy, take remembers the worker that it finds instead.
 func (p *workerPool) take(inline bool, near **worker) *worker {
 	if w := *near; w != nil && (w.work == nil) == inline && w.claim() {
 		return w
@@ -252,10 +252,9 @@ func (p *workerPool) release(w *worker) {
 }
 
 // later sets a timer that calls the func do after d. It sets none if the pool is closed: then no
-// worker is idle.
-// The runtime keeps a stopped timer in memory for a while, and with it the timer's function.
-// So that function has only a weak pointer to the pool. This way a router that is closed, or
-// that no code refers to, can be garbage-collected.
+// worker is idle. The runtime keeps a stopped timer in memory for a while, and with it the
+// timer's function. So that function has only a weak pointer to the pool. This way a router that
+// is closed, or that no code refers to, can be garbage-collected.
 func (p *workerPool) later(d time.Duration, timer **time.Timer, do func(*workerPool)) {
 	pool := weak.Make(p)
 	p.mu.Lock()
@@ -294,7 +293,7 @@ func (p *workerPool) endWatches() {
 }
 
 // stopIdle stops the workers that have been idle since the given time (a reading of p.clock) or
-// longer. others reports whether more workers are in the lists.
+// longer. The result others reports whether more workers are in the lists.
 func (p *workerPool) stopIdle(before int64) (others bool) {
 	for _, l := range []*idleList{&p.idleWorkers, &p.idleInline} {
 		old, left := l.takeIdleBefore(before)
@@ -430,8 +429,8 @@ func (l *idleList) put(w *worker) {
 }
 
 // takeIdleBefore claims the workers that have been idle since the given time or longer, and
-// removes them from the list. others reports whether more workers are in the list. The
-// workers that it returns keep listed set, because they are never put back.
+// removes them from the list. The result others reports whether more workers are in the list.
+// The field listed of the removed workers stays true, because they are never put back.
 func (l *idleList) takeIdleBefore(before int64) (old []*worker, others bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -471,9 +470,10 @@ func (l *idleList) takeWatching() (watching []*worker) {
 // is recorded as an Overrun. Most handlers return soon. So until the grace of WithStuck is over, other calls
 // wait for this slot as for any other.
 //
-// Two goroutines call leave: the goroutine that settled the call, and the handler's. Each writes its fields
-// below before leave adds 1 to the counter left. The goroutine that adds second reads all of them: the atomic
-// add is the happens-before edge. That goroutine also gives back the slot, see runaway.go.
+// Two goroutines call leave: the goroutine that settled the call, and the handler's. Each writes
+// its fields below before leave adds 1 to the counter left. The goroutine that adds second reads
+// all of them: the atomic add is the happens-before edge. That goroutine also gives back the
+// slot, see runaway.go.
 type runaway struct {
 	left     atomic.Int32           // how many of the two goroutines have called leave
 	since    int64                  // when the call was settled; written by the goroutine that settled the call

@@ -218,7 +218,7 @@ func (d BillDifference) String() string {
 
 // Reconcile compares the billed amounts with those of a ledger for the same days, priced by a
 // book of Lambda. It returns the amounts that differ by more than tolerance, ordered by day,
-// function and meter. tolerance is a part of the larger of the two amounts: big.NewRat(1,
+// function and meter. The tolerance is a part of the larger of the two amounts: big.NewRat(1,
 // 100) is one percent, and nil is no tolerance. The ledger must be made with the book. It
 // must count days in UTC and still have all days of the bill; otherwise the error is
 // [ErrPeriod]. Overruns are left out, since Lambda ends its handlers at their timeout.

@@ -22,8 +22,8 @@ type problem struct {
 	err    error // may be nil
 }
 
-// log writes the problem to the budget's log. No lock may be held, because the Logger may
-// have a handler of the user.
+// log writes the problem to the budget's log. No lock may be held, because the Logger's handler
+// may be the user's code.
 func (p problem) log() {
 	p.budget.Logger.Error(p.text, "budget", p.budget.Name, "error", p.err)
 }

@@ -195,8 +195,8 @@ func (b *Budgets) charge(inv *faas.Invocation, at time.Time, overrun bool, n *no
 // SetLimit changes the limit of one account of a budget, from now on and in all later
 // windows: for example, a larger plan for one tenant. The limit must be of the budget's kind,
 // and money by the same book. A limit of money is rounded down to the smallest fraction that
-// the budget counts (at most a billionth of the currency). account is the account's value of
-// Per, and need not have been used; without Per it is empty. The limit is kept in memory;
+// the budget counts (at most a billionth of the currency). The parameter account is the account's
+// value of Per, and need not have been used; without Per it is empty. The limit is kept in memory;
 // Restore sets it again after a restart.
 func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 	p := b.find(budget)

@@ -99,7 +99,8 @@ func (c *Counter) Usage(k Key, memory int64, s *Sums) []Usage {
 	return all
 }
 
-// span makes s.latest the sums of the span that contains the second, and returns that span.
+// span makes s.latest the sums of the span that contains the given second since 1970, and returns
+// that span.
 func (c *Counter) span(s *Sums, second int64) *span {
 	if at := s.at; at != nil && at.start <= second && second < at.end {
 		return at

@@ -104,9 +104,9 @@ func (f *FOCUSForm) Write(w io.Writer, a Account, statements ...Statement) error
 // WriteCorrections writes the rows that correct a bill: added to the rows of the first
 // statement (was, as billed) they give those of the second (is, the right one). They have
 // ChargeClass "Correction" and the charge period of the two statements. Their billing period is
-// the month in which the parameter in begins: the month on whose bill the correction appears. Quantities
-// and costs are negative where too much was billed. The two statements must have the same
-// period and currency; otherwise WriteCorrections returns [ErrFormat].
+// the month in which the parameter in begins: the month on whose bill the correction appears.
+// Quantities and costs are negative where too much was billed. The two statements must have the
+// same period and currency; otherwise WriteCorrections returns [ErrFormat].
 func (f *FOCUSForm) WriteCorrections(w io.Writer, a Account, in Period, was, is Statement) error {
 	if !was.Period.Start.Equal(is.Period.Start) || !was.Period.End.Equal(is.Period.End) || was.Book.Currency != is.Book.Currency {
 		return fmt.Errorf("cost: a correction from %s in %s to %s in %s: %w", was.Period, was.Book.Currency, is.Period, is.Book.Currency, ErrFormat)

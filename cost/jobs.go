@@ -46,8 +46,8 @@ const (
 func (of lot) overrun() bool   { return of&lotOverrun != 0 }
 func (of lot) spent() Spending { return Spending(of &^ (lotOverrun | lotJob)) }
 
-// lotOf returns the lot of a record. If jobs are not counted one by one, it removes the job
-// from the record.
+// lotOf returns the lot (Spending and flags) of a record. If jobs are not counted one by one, it
+// removes the job's ID from the record.
 func (l *Ledger) lotOf(e *faas.Execution) lot {
 	if e.Job == uuid.Nil {
 		return lot(OnCalls)

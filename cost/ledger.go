@@ -239,8 +239,8 @@ func second(start time.Time, d time.Duration) int64 {
 	return start.Unix() + int64((uint64(start.Nanosecond())+nonNegative(d))/1e9) // the sum of 63 bits and less than 1 s fits into 64 bits, and the quotient into an int64
 }
 
-// table returns the sums of the period that contains the second, or nil if there is no such
-// period or it was dropped. s.mu must be held.
+// table returns the sums of the period that contains the given second since 1970, or nil if there
+// is no such period or it was dropped. s.mu must be held.
 func (s *stripe) table(l *Ledger, second int64) *table {
 	if t := s.current; t != nil && t.start <= second && second < t.end {
 		return t
@@ -267,9 +267,9 @@ func (s *stripe) open(l *Ledger, second int64) *table {
 	return t
 }
 
-// cutAtChanges cuts a table's period at the changes of prices, and keeps the part that
-// contains the second. It gives the table the rules of the books that are in force in that
-// part.
+// cutAtChanges cuts a table's period at the changes of prices, and keeps the part that contains
+// the given second since 1970. It gives the table the rules of the books that are in force in
+// that part.
 func (l *Ledger) cutAtChanges(t *table, second int64) {
 	for _, change := range l.changes {
 		if change <= second {
@@ -281,7 +281,7 @@ func (l *Ledger) cutAtChanges(t *table, second int64) {
 	t.rules = rulesOf(l.books, time.Unix(t.start, 0).In(l.calendar.zone()))
 }
 
-// find returns the table whose period contains the second, or nil if this stripe has none. A
+// find returns the table whose period contains the given second, or nil if this stripe has none. A
 // stripe has few tables, so a linear search is fast enough. s.mu must be held.
 func (s *stripe) find(second int64) *table {
 	for _, t := range s.tables {

@@ -48,8 +48,8 @@ type period struct {
 	jobs       map[uuid.UUID]struct{} // the jobs that are counted one by one
 }
 
-// open returns the period that contains the second. It begins the period if there is none; if
-// that makes too many, it drops the oldest, which may be the new one.
+// open returns the period that contains the given second since 1970. It begins the period if
+// there is none; if that makes too many, it drops the oldest, which may be the new one.
 func (s *shared) open(c Calendar, second int64) (p *period, evicted int64, err error) {
 	w, err := c.window(time.Unix(second, 0))
 	if err != nil {

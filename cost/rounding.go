@@ -72,8 +72,8 @@ func (c *count) plus(d count) {
 	c.hi, _ = bits.Add64(c.hi, d.hi, carry)
 }
 
-// nonNegative returns a duration in nanoseconds; a negative one counts as 0. It can come from
-// a clock that was put back.
+// nonNegative returns a duration in nanoseconds. A negative duration, which a clock that was put
+// back can cause, counts as 0.
 func nonNegative(d time.Duration) uint64 {
 	return uint64(max(d, 0)) // not negative
 }

@@ -8,8 +8,8 @@ import (
 
 // NewSeries joins books of one provider and one currency into one book. It prices usage by the
 // book that was in force when the usage happened. Each book is in force from its Effective date,
-// at 00:00 on the clocks of the ledger's calendar, until the next book is. About and Rounding of
-// the series are those of the last book. Pricing usage from before the first book returns
+// at 00:00 on the clocks of the ledger's calendar, until that of the next book. About and Rounding
+// of the series are those of the last book. Pricing usage from before the first book returns
 // [ErrUnrated].
 //
 // A [Ledger] that is made with the series keeps the usage before and after a change apart, so

@@ -46,17 +46,18 @@ func NewStatements(p Period, parts ...Part) ([]Statement, error) {
 // of the month up to and with the day, minus the price of the month before the day. So the
 // statements of all days add up exactly to the month's statement. The first days use up the
 // free quantities, a price tier begins on the day that reaches it, and the base fee belongs
-// to the first day. before is the usage of the month's earlier days, in one or several Usages
-// for each key.
+// to the first day. The parameter before is the usage of the month's earlier days, in one or
+// several Usages for each key.
 //
 // The free quantities and tiers of the day are divided among the rows in proportion to what
 // they used that day. So one tenant's parts of all days ([Statement.Only]) may not add up to
 // its part of the month. If several meters of a book share a grant or a ladder, day
 // statements divide it among them day by day, and a month's statement for the whole month.
 //
-// day may be another period within one calendar month of its zone, for example an hour, if
-// before has all usage of the month before that period. For a period that is not within a
-// month the error is [ErrPeriod]. The other errors are those of NewStatement.
+// The parameter day may also be another period within one calendar month of its zone, for example
+// an hour, if the parameter before has all usage of the month before that period. For a period
+// that is not within a month the error is [ErrPeriod]. The other errors are those of
+// NewStatement.
 func NewDayStatement(day Period, b *Book, before, usage []Usage) (Statement, error) {
 	if month := day.month(); !day.Start.Before(day.End) || day.End.After(month.End) {
 		return Statement{Period: day, Book: b.about}, fmt.Errorf("cost: %s is not within a calendar month: %w", day, ErrPeriod)
@@ -68,9 +69,9 @@ func NewDayStatement(day Period, b *Book, before, usage []Usage) (Statement, err
 	return all[0], err
 }
 
-// priced makes the statements of a period. month is true if the period is a month or a part
-// of one. before then has the usage from earlier in the month, for the same books in the same
-// order; it may be nil.
+// priced makes the statements of a period. The parameter month is true if the period is a month
+// or a part of one. For a part of a month, the parameter before has the usage from earlier in
+// the month, for the same books in the same order; it may be nil.
 func priced(p Period, month bool, parts, before []Part) ([]Statement, error) {
 	var now, past []*tally
 	for _, part := range parts {

@@ -109,8 +109,8 @@ func groups(tallies []*tally, name func(c *column, part int) string) []*group {
 }
 
 // splitTiers divides the usage of the columns of one ladder, whose usage is counted together for
-// tiers, into parts: one for each tier that is reached. from is the usage of that ladder from
-// earlier in the month. If month is false, all usage has the first price.
+// tiers, into parts: one for each tier that is reached. The parameter from is the usage of that
+// ladder from earlier in the month. If month is false, all usage has the first price.
 func splitTiers(month bool, columns []*column, from *big.Int) {
 	var rest []*big.Int
 	prices := make([]price, len(columns))
@@ -256,9 +256,9 @@ func total(of []*big.Int) *big.Int {
 	return sum
 }
 
-// shareOut divides free in proportion to the numbers in used, in whole units. It is the
-// method of the largest remainder: each share is rounded down, and the shares that lose most
-// by this get one unit more, the first of equals first, until free is given out. No share is
+// shareOut divides the number free in proportion to the numbers in used, in whole units. It is
+// the method of the largest remainder: each share is rounded down, and the shares that lose most
+// by this get one unit more, the first of equals first, until all units are given out. No share is
 // larger than its number in used.
 func shareOut(free *big.Int, used []*big.Int) []*big.Int {
 	total := total(used)

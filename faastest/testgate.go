@@ -126,8 +126,8 @@ func gateTestHandler(ctx context.Context, i int) (int, error) {
 	return i, nil
 }
 
-// settled checks the gate when all calls are over. admitted is the number of calls that the
-// gate has admitted.
+// settled checks the gate when all calls are over. The parameter admitted is the number of calls
+// that the gate has admitted.
 func (c gateCheck) settled(r *faas.Router, admitted uint64) {
 	c.Helper()
 	if n := r.Stats().HookPanics; n > 0 {

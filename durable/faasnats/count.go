@@ -177,9 +177,9 @@ func (q *Queue) countHeld(p place, c *faas.JobCount) (n int) {
 	return n
 }
 
-// ackTally counts the acknowledgments of this second and the one before. The server may not
-// have received them when it counts. ackTally has a lock of its own; no other lock is taken
-// under it.
+// ackTally counts the acknowledgments that this process has sent in this second and the one
+// before. When the server counts messages, it may not have received these acknowledgments.
+// ackTally has a lock of its own; no other lock is taken under it.
 type ackTally struct {
 	mu    sync.Mutex
 	since time.Time
@@ -187,8 +187,8 @@ type ackTally struct {
 	prior map[place]int
 }
 
-// turn makes t.now the counts of the present second, and t.prior those of the second before.
-// t.mu is held.
+// turn makes t.now the counts of the present second, and t.prior those of the second before. t.mu
+// is held.
 func (t *ackTally) turn() {
 	if d := time.Since(t.since); d > time.Second || t.now == nil {
 		t.prior, t.now = t.now, map[place]int{}

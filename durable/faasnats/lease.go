@@ -114,10 +114,10 @@ func (q *Queue) lease(h *held, term time.Duration) {
 	h.until, h.lost = time.Now().Add(term), make(chan struct{})
 }
 
-// confirm makes a leased job fit to run, and reports whether it is. It loads the payload if
-// that is an object. It claims a job with which a host may have died (see Queue.claimed). It
-// looks up a job that may have been given to another process meanwhile. q.mu is held, and released while the server
-// is asked.
+// confirm makes a leased job fit to run, and reports whether it is. It loads the payload if that
+// is an object. It claims a job with which a host may have died (see Queue.claimed). It looks up
+// a job that may have been given to another process meanwhile. q.mu is held, and released while
+// the server is asked.
 func (q *Queue) confirm(ctx context.Context, h *held) bool {
 	if !h.claim && time.Since(h.beat) <= q.wait/2 && h.large.Payload.Name == "" {
 		return true

@@ -97,9 +97,9 @@ func (s *objectStore) enlarge(ctx context.Context, rec *faas.JobRecord, had larg
 	return at, err
 }
 
-// object writes data as an object, and returns the object. If data is small, it writes nothing
-// and returns a zero object. If the object had has the same content, it writes nothing and
-// returns had.
+// object writes data as an object, and returns the object. It writes nothing in two cases: if
+// data is small, it returns a zero object; and if the parameter had is an object with the same
+// content, it returns that.
 func (s *objectStore) object(ctx context.Context, data []byte, inline int, had object, owner string) (object, error) {
 	if len(data) <= inline {
 		return object{}, nil

@@ -14,8 +14,8 @@ import (
 )
 
 // peers keeps track of the other processes that have the queue open, and asks them which jobs
-// they run. The stream does not show which jobs run, since a lease is a delivery and no write. All messages are plain
-// NATS messages, which may be lost. A process that is alone asks nothing.
+// they run. The stream does not show which jobs run, since a lease is a delivery and no write.
+// All messages are plain NATS messages, which may be lost. A process that is alone asks nothing.
 type peers struct {
 	conn   *nats.Conn
 	prefix string // of the subjects of all messages
@@ -52,8 +52,8 @@ func newPeers(conn *nats.Conn, prefix, self string, silent time.Duration) *peers
 	return &peers{conn: conn, prefix: prefix, self: self, silent: silent, seen: map[string]time.Time{}}
 }
 
-// listen subscribes to the messages and questions of other processes. answer returns which of
-// the jobs this process runs.
+// listen subscribes to the messages and questions of other processes. The func answer returns
+// those of the jobs that this process runs.
 func (p *peers) listen(answer func(jobs []uuid.UUID) map[uuid.UUID]runningJob) ([]*nats.Subscription, error) {
 	here, err := p.conn.Subscribe(p.prefix+".here", func(msg *nats.Msg) { p.heard(msg) })
 	if err != nil {

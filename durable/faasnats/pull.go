@@ -289,9 +289,9 @@ func (q *Queue) marked() uint64 {
 	return info.State.LastSeq
 }
 
-// current returns the newest record for a delivery that may be out of date: the delivered
-// record, or the inHand record beside it, which a holder of the job has written. It returns nil if there is nothing to run: the job is
-// settled, or waits for its time.
+// current returns the newest record for a delivery that may be out of date: the delivered record,
+// or the inHand record beside it, which a holder of the job has written. It returns nil if there
+// is nothing to run: the job is settled, or waits for its time.
 func (q *Queue) current(msg jetstream.Msg, s *stored) (*stored, error) {
 	ctx, cancel := background()
 	defer cancel()

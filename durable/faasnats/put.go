@@ -127,11 +127,11 @@ func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (
 
 // whereTaken returns the subject under which a message means that the ID of a new job is taken.
 // If a job of another function might have the ID, the subject spans the places (buckets and
-// partitions) of all functions. The server walks over these inside its lock: with 45 places that is twice the work
-// of a publish. An ID that was made for this job can only be in the job's own place, where an
-// earlier try of this Put may have written it. With a unique key, the ID may come from another
-// Put with the same unique key. That job may have another order key, and so another place, and
-// all places are searched.
+// partitions) of all functions. The server walks over these inside its lock: with 45 places that
+// is twice the work of a publish. An ID that was made for this job can only be in the job's own
+// place, where an earlier try of this Put may have written it. With a unique key, the ID may come
+// from another Put with the same unique key. That job may have another order key, and so another
+// place, and all places are searched.
 func whereTaken(p place, rec *faas.JobRecord) string {
 	if rec.NewID && rec.UniqueKey == "" {
 		return p.of(rec.ID)
@@ -139,8 +139,8 @@ func whereTaken(p place, rec *faas.JobRecord) string {
 	return anywhere(rec.ID)
 }
 
-// takeKey takes a unique key for a job, and returns the ID of the job that has the key. key is
-// the sequence of the key's message if this call took the key, or else 0.
+// takeKey takes a unique key for a job, and returns the ID of the job that has the key. The
+// result key is the sequence of the key's message if this call took the key, or else 0.
 func (q *Queue) takeKey(ctx context.Context, rec *faas.JobRecord, mine uuid.UUID) (id uuid.UUID, key uint64, err error) {
 	window := time.Until(rec.Accepted.Add(rec.UniqueFor))
 	for {

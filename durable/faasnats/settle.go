@@ -94,8 +94,8 @@ func (q *Queue) expect(h *held, c *change, next *faas.JobRecord, n int) {
 	}
 }
 
-// outgoing says how far the jobs that follow from a job are put, after this process has settled
-// the job. Queue.mu guards it.
+// outgoing is an entry of Queue.outbox. It exists from the moment at which this process writes
+// the settlement of a job until the jobs that follow from that job are put. Queue.mu guards it.
 type outgoing struct {
 	msg    jetstream.Msg // the delivery of the settled record, to be acknowledged when the jobs are put; nil: it has not come
 	failed bool          // the jobs could not be put: the next delivery of the record puts them

@@ -122,8 +122,9 @@ func (q *Queue) knows(p place) bool {
 	return q.consumers[p] != nil
 }
 
-// openConsumer makes the consumer of a place (a bucket or partition of a function). It is called before the first job of the place is
-// stored: a consumer that is made later delivers all settled jobs of the place first.
+// openConsumer makes the consumer of a place (a bucket or partition of a function). It is called
+// before the first job of the place is stored: a consumer that is made later delivers all settled
+// jobs of the place first.
 func (q *Queue) openConsumer(ctx context.Context, p place) error {
 	if q.knows(p) {
 		return nil

@@ -160,10 +160,10 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	if r.Background || h.parent != nil && h.parent.background {
 		h.runsBehind()
 	}
-	// If slots are free here, no waiter can use them, because dispatch would have admitted
-	// it. So a new call that takes them overtakes no waiter. refresh must follow: if h is a
-	// nested call that borrows its parent's slot of the group, it may have taken the last
-	// slot of a class that was ready, which is then no longer ready.
+	// If slots are free here, no waiter can use them, because dispatch would have admitted it. So
+	// a new call that takes them overtakes no waiter. v.refresh must follow: if h is a nested
+	// call that borrows its parent's slot of the group, it may have taken the last slot of a
+	// class that was ready, which is then no longer ready.
 	if c.takeAtOnce(h, r.Tenant) {
 		v.refresh()
 		return nil, nil
@@ -182,8 +182,8 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 }
 
 // keepOrRefuse completes the arrival of w, which is in the queue. If w would be part of a
-// deadlock, w itself is refused, and no other call is displaced for it. If not, and the queue
-// now has one call too many, victim is displaced. victim stays in the queue if there is room
+// deadlock, w itself is refused, and no other call is displaced for it. If not, and the queue now
+// has one call too many, the waiter victim is displaced. It stays in the queue if there is room
 // again, because enqueue may have admitted w or another waiter.
 func (c *Class) keepOrRefuse(w, victim *waiter) {
 	switch {
@@ -280,10 +280,10 @@ func (c *Class) nestedWaiters() iter.Seq[*waiter] {
 	}
 }
 
-// nextWaiter returns the waiter that gets the next slot of the group; c must be in g.ready.
-// There are two candidates: the waiter that tenantQueues.nextWaiter returns, and the oldest
-// waiter that needs a loan (a borrowed slot) besides. Of the two, nextWaiter returns the one that
-// arrived first.
+// nextWaiter returns the waiter that gets the next slot of the group; c must be in g.ready. There
+// are two candidates: the waiter that tenantQueues.nextWaiter returns, and the oldest waiter that
+// needs a loan (a borrowed slot) besides. Of the two, nextWaiter returns the one that arrived
+// first.
 func (c *Class) nextWaiter() *waiter {
 	if !c.canServe {
 		return c.nextBorrower()
@@ -295,8 +295,9 @@ func (c *Class) nextWaiter() *waiter {
 	return next
 }
 
-// admitNext gives a free slot of the group to a waiter of c; c must be g.ready.first(). The waiter gets its other slots too. Another goroutine cannot take one of
-// them in between: all counters involved have their slow bit set, and g.mu is held.
+// admitNext gives a free slot of the group to a waiter of c; c must be g.ready.first(). The
+// waiter gets its other slots too. Another goroutine cannot take one of them in between: all
+// counters involved have their slow bit set, and g.mu is held.
 func (c *Class) admitNext() {
 	c.turn = c.group.nextTurn()
 	c.nextWaiter().admit()

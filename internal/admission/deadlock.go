@@ -5,23 +5,22 @@ import (
 	"slices"
 )
 
-// Deadlock detection. The wait-for graph has these edges. A waiting nested call, w, waits for
-// a slot of its class: for one that comes free, or for one that a call above it has lent and
-// that comes back. If its version has a limit, w waits for a slot of the version in the same
-// two ways. The calls above w (its parent, the parent's parent, and so on) wait for w. A slot does
-// not come back, to the pool or to its
-// lender, while one of the calls that use it waits: the call that took it from the pool, the
-// one that borrowed it, and so on. So some waiters are in a deadlock if none of them can get
-// all its slots, free or lent, before another of them has ended.
+// Deadlock detection. The wait-for graph has these edges. A waiting nested call, w, waits for a slot
+// of its class: for one that comes free, or for one that a call above it has lent and that comes
+// back. If its version has a limit, w waits for a slot of the version in the same two ways. The
+// calls above w (its parent, the parent's parent, and so on) wait for w. A slot does not come back,
+// to the pool or to its lender, while one of the calls that use it waits: the call that took it from
+// the pool, the one that borrowed it, and so on. So some waiters are in a deadlock if none of them
+// can get all its slots, free or lent, before another of them has ended.
 //
-// The largest set of such waiters is found by elimination. (This is the reduction of a
-// resource graph: Holt, "Some Deadlock Properties of Computer Systems", 1972.) At first all
-// waiters that could be in it are candidates, and we count the slots that they hold back: the
-// slots of the calls that wait for them. Then each candidate that can be served although the others hold back their slots is
-// eliminated. The slots that only it held back may serve another candidate. This goes on
-// until nothing changes. The candidates that are left are the deadlock. A waiter holds no
-// slot, so it is enough that each slot that it needs comes free at some time: when all calls
-// outside the deadlock have ended, all those slots are free at once.
+// The largest set of such waiters is found by elimination. (This is the reduction of a resource
+// graph: Holt, "Some Deadlock Properties of Computer Systems", 1972.) At first all waiters that
+// could be in it are candidates, and we count the slots that they hold back: the slots of the calls
+// that wait for them. Then each candidate that can be served although the others hold back their
+// slots is eliminated. The slots that only it held back may serve another candidate. This goes on
+// until nothing changes. The candidates that are left are the deadlock. A waiter holds no slot, so
+// it is enough that each slot that it needs comes free at some time: when all calls outside the
+// deadlock have ended, all those slots are free at once.
 //
 // A single chain of calls is never in a deadlock. Take a call that has calls of its own class
 // above it. Each of these lends its slot to one call at most, and that call is further down

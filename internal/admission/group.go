@@ -35,10 +35,10 @@ type Group struct {
 	phase      int
 	stuck      int
 	background int // slots that background calls hold
-	// ready holds the classes that lack nothing but a slot of the group. Such a class has a waiter, and
-	// either a free slot of the class and of the waiter's version, or calls that can lend them. first
-	// returns the class that gets the next slot of the group. The group's slow bit is set exactly while
-	// ready is not empty.
+	// ready holds the classes that lack nothing but a slot of the group. Such a class has a
+	// waiter, and either a free slot of the class and of the waiter's version, or calls that can
+	// lend them. ready.first returns the class that gets the next slot of the group. The group's
+	// slow bit is set exactly while ready is not empty.
 	ready    indexedHeap[*Class]
 	waiting  list[*Class] // the classes that have a waiter
 	reserved int          // the sum of the floors of all classes, see Class.Reserve
@@ -46,11 +46,11 @@ type Group struct {
 	epoch    time.Time    // now returns the time since then
 
 	// The places where dispatch looks for nested waiters that can run on a loan, which is a
-	// borrowed slot. A class is in withRoom if, since the last dispatch, something has come free that its nested
-	// waiters may have lacked: a slot of the class or of one of its versions, or a place in a
-	// tenant's limit. A call is in groupLenders, classLenders or versionLenders if it has got
-	// back a slot of that kind that it had lent, and can lend it again. All other waiters
-	// still lack the same slots as before, so dispatch need not look at them.
+	// borrowed slot. A class is in withRoom if, since the last dispatch, something has come free
+	// that its nested waiters may have lacked: a slot of the class or of one of its versions, or
+	// a place in a tenant's limit. A call is in groupLenders, classLenders or versionLenders if
+	// it has got back a slot of that kind that it had lent, and can lend it again. All other
+	// waiters still lack the same slots as before, so dispatch need not look at them.
 	withRoom       []*Class
 	groupLenders   []*Hold
 	classLenders   []*Hold
@@ -71,9 +71,9 @@ func NewGroup(n int) *Group {
 func (g *Group) Used() int  { return g.slots.used() }
 func (g *Group) Limit() int { return g.slots.limit() }
 
-// Resize changes the number of slots. Calls that have one keep it. Waiters are admitted at
-// once if there is room for them. If the sum of the classes' floors is larger than n, each class
-// gets a part of its floor (see [Class.Reserve]).
+// Resize changes the number of slots. Calls that have one keep it. Waiters are admitted at once
+// if there is room for them. If the sum of the classes' floors is larger than n, each class gets
+// a part of its floor (see [Class.Reserve]).
 func (g *Group) Resize(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -84,8 +84,8 @@ func (g *Group) Resize(n int) {
 	}
 }
 
-// Drain refuses root calls, which have no parent, from then on: an Acquire that has not taken a slot on the fast
-// path by then returns ErrClosed. Waiters and nested calls go on.
+// Drain refuses root calls, which have no parent, from then on: an Acquire that has not taken a
+// slot on the fast path by then returns ErrClosed. Waiters and nested calls go on.
 func (g *Group) Drain() { g.closeTo(draining) }
 
 // Close refuses all calls from then on, and all calls that wait.
@@ -109,10 +109,11 @@ func (g *Group) refuseAll(why error) {
 	}
 }
 
-// dispatch admits all waiters that can run. It first gives out the free slots of the group
-// one by one, each to the class that is g.ready.first() at that moment. Only then does it admit
-// waiters that can run on loans, so that these take no slot from a waiter that needs no loan. Every critical section that may have made room ends with dispatch, so a
-// goroutine that locks g.mu never finds a waiter that could run.
+// dispatch admits all waiters that can run. It first gives out the free slots of the group one by
+// one, each to the class that is g.ready.first() at that moment. Only then does it admit waiters
+// that can run on loans, so that these take no slot from a waiter that needs no loan. Every
+// critical section that may have made room ends with dispatch, so a goroutine that locks g.mu
+// never finds a waiter that could run.
 func (g *Group) dispatch() {
 	for g.ready.len() > 0 && g.slots.hasRoom() {
 		g.ready.first().admitNext()

@@ -232,9 +232,9 @@ func (h *Hold) Ended() bool { return h.phase.Load() == ended }
 func (h *Hold) released() bool { return h.phase.Load() >= replaced }
 
 // end gives up h's slots. The children of h that wait become root calls, which have no parent.
-// The caller must call dispatch next, which gives the slots to waiters. charge must come before returnSlot:
-// returnSlot takes h off its tenant's running calls, and a tenant's queue without calls may be
-// deleted. A later charge would find no queue.
+// The caller must call dispatch next, which gives the slots to waiters. h.charge is called before
+// h.returnSlot: returnSlot takes h off its tenant's running calls, and a tenant's queue without
+// calls may be deleted. A later charge would find no queue.
 func (h *Hold) end(as uint32) {
 	if h.released() {
 		panic("admission: a hold is released twice")

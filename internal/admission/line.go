@@ -111,8 +111,8 @@ func (v *Version) refreshLine() {
 	v.updateEligible()
 }
 
-// updateEligible keeps the count tenantQueues.eligible right after a change of v: the count of
-// the versions that have both room and a lane with a turn.
+// updateEligible is called after a change of v, and updates tenantQueues.eligible: the number of
+// versions that have both room and a lane with a turn.
 func (v *Version) updateEligible() {
 	l, q := v.line, v.class.queue
 	is := (l.newLanes.len > 0 || l.oldLanes.len() > 0) && v.hasRoom()

@@ -74,13 +74,13 @@ func (c *Class) index() *int { return &c.readyIndex }
 // below their floor, the one with the smallest part of its floor first. Then comes the class
 // that has least for its weight, then the one that was served longest ago.
 //
-// For a ready class, the values that before compares may change only under g.mu, and refresh
-// must follow; otherwise the heap is out of order. Weight, floor, groupSurplus and turn are
-// only written under g.mu. The counter is also written by fast paths, but not while the class
-// is ready: a ready class has a waiter, so its slow bit is set, and every change goes through
-// g.mu. Nested calls always lock g.mu. A TryAcquire that has taken the slot of the class and
-// finds the group full makes the class seem to have one slot too many, until putBack takes
-// that slot off under g.mu.
+// For a ready class (one in g.ready), the values that before compares may change only under g.mu,
+// and Class.refresh must then be called; otherwise the heap is out of order. Weight, floor and
+// the fields groupSurplus and turn are only written under g.mu. The counter is also written by
+// fast paths, but not while the class is ready: a ready class has a waiter, so its slow bit is
+// set, and every change goes through g.mu. Nested calls always lock g.mu. A TryAcquire that has
+// taken the slot of the class and finds the group full makes the class seem to have one slot too
+// many, until putBack takes that slot off under g.mu.
 func (c *Class) before(d *Class) bool {
 	has, had := c.groupSlots(), d.groupSlots()
 	mine, theirs := has*d.reserved, had*c.reserved
@@ -98,9 +98,9 @@ func (c *Class) before(d *Class) bool {
 
 // groupSlotReturned notes that c has given a slot of the group back. It gives c the highest turn:
 // among classes that have equally many slots for their weight, c then comes last. This makes up
-// for the slots that c got on the fast path, which does not change the field turn. While no
-// class is ready there is nothing to compare, and the fast path gives slots back without
-// calling groupSlotReturned.
+// for the slots that c got on the fast path, which does not change the field turn. While no class
+// is ready there is nothing to compare, and the fast path gives slots back without calling
+// groupSlotReturned.
 func (c *Class) groupSlotReturned() {
 	if c.group.ready.len() > 0 {
 		c.turn = c.group.nextTurn()
@@ -112,11 +112,11 @@ func (c *Class) groupSlotReturned() {
 func (c *Class) groupSlots() int { return c.slots.used() + c.groupSurplus }
 
 // quotient returns the number that, divided by its weight, ranks a class that has n slots: n + ½,
-// doubled to stay an integer. This is the divisor method of Sainte-Laguë, which apportions
-// the seats of parliaments. Comparing n itself would be Adams's method, which rounds each
-// small share up at the expense of a large one: of 100 slots for weights 10, 1, 1, 1 and 1
-// the first class would get 68 instead of 71.4. A class that has nothing comes first whatever
-// its weight, so that none starves: a class with few calls waits for a single slot at most.
+// doubled to stay an integer. This is the divisor method of Sainte-Laguë, which apportions the
+// seats of parliaments. Comparing n itself would be Adams's method, which rounds each small share
+// up at the expense of a large one: of 100 slots for weights 10, 1, 1, 1 and 1 the first class
+// would get 68 instead of 71.4. A class that has nothing comes first whatever its weight, so that
+// none starves: a class with few calls waits for a single slot at most.
 func quotient(n int) int {
 	if n <= 0 {
 		return 0

@@ -171,9 +171,9 @@ func (v *Version) release() {
 }
 
 // giveBack gives back, under g.mu, the slot of the version if own is true, and that of the class
-// if ofClass is true. The caller must then call dispatch. If the class or the version is over its limit, a slot
-// given back makes no room, but it may complete a deadlock: the call that has ended may have
-// been the last one that was not waiting.
+// if ofClass is true. The caller must then call dispatch. If the class or the version is over its
+// limit, a slot given back makes no room, but it may complete a deadlock: the call that has ended
+// may have been the last one that was not waiting.
 func (v *Version) giveBack(own, ofClass bool) {
 	if !own && !ofClass {
 		return
@@ -232,8 +232,9 @@ func (v *Version) refresh() {
 	v.class.refresh()
 }
 
-// isStuck reports whether every slot of v, every slot of its class, or every slot of the
-// group is stuck: used by a call that MarkStuck has marked. A call that waits for such a slot may wait for ever.
+// isStuck reports whether every slot of v, every slot of its class, or every slot of the group is
+// stuck: used by a call that MarkStuck has marked. A call that waits for such a slot may wait for
+// ever.
 func (v *Version) isStuck() bool {
 	return v.uses.stuck > 0 && int(v.uses.stuck) >= v.slots.limit() || v.class.isStuck()
 }

@@ -52,9 +52,8 @@ func (w *waiter) before(v *waiter) bool {
 func (w *waiter) isRoot() bool { return w.hold.parent == nil }
 
 // wait returns nil once the call has its slots. It returns an error if the call is refused, if it
-// has waited for d, or if ctx ends. If a method of ctx panics (it is
-// foreign code), the call leaves the queue and gives back a slot that it may have got
-// meanwhile. g.mu must not be held.
+// has waited for d, or if ctx ends. If a method of ctx panics (it is foreign code), the call
+// leaves the queue and gives back a slot that it may have got meanwhile. g.mu must not be held.
 func (w *waiter) wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

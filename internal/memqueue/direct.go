@@ -32,8 +32,8 @@ func (q *Queue[B]) BeginHold(h *Hold[B]) error {
 
 // PutLease puts an item as Put does and then, in the same critical section, leases a job of the
 // named functions, without waiting for one. It returns the job whose turn it is, which need not be
-// the new one. now is the present time. If the new job is not accepted, PutLease leases none, and
-// sets *put to the view that Put would return.
+// the new one. The parameter now is the present time. If the new job is not accepted, PutLease
+// leases none, and sets *put to the view that Put would return.
 func (q *Queue[B]) PutLease(it *Item[B], key string, until int64, names []string, now int64, put *View[B]) (next Leased[B], err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -47,7 +47,7 @@ func (q *Queue[B]) PutLease(it *Item[B], key string, until int64, names []string
 }
 
 // SettleLease settles a job as Settle does and then, in the same critical section, leases a job of
-// the named functions, without waiting for one. now is the present time.
+// the named functions, without waiting for one. The parameter now is the present time.
 func (q *Queue[B]) SettleLease(h *Hold[B], it *Item[B], names []string, now int64, follow ...Item[B]) (next Leased[B], err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

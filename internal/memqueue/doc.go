@@ -3,15 +3,16 @@
 // decides nothing about a job's next state.
 //
 // A lane holds the jobs of one tenant of one function. A job that waits is in one of three kinds
-// of heap. Until it is due it is in the heap Queue.later, with the jobs of all lanes. Then it moves
-// to the heap lane.ready of its lane. If another job of its lane holds the same order key, or waits for that
-// key in front of it, the job moves to the heap orderKey.waiting of the key instead.
+// of heap. Until it is due it is in the heap Queue.later, with the jobs of all lanes. Then it
+// moves to the heap lane.ready of its lane. If another job of its lane holds the same order key,
+// or waits for that key in front of it, the job moves to the heap orderKey.waiting of the key
+// instead.
 //
 // Functions take turns, and so do the lanes of one function. The functions that have a job to
-// lease stand in the first-in-first-out queue Queue.turn, and the lanes of each function that have
-// such a job in function.turn. The first lane of the first function gives one job, and both go to
-// the end of their queues. So a
-// tenant with a million jobs delays another tenant's only job by one job.
+// lease stand in the first-in-first-out queue Queue.turn, and the lanes of each function that
+// have such a job in function.turn. The first lane of the first function gives one job, and both
+// go to the end of their queues. So a tenant with a million jobs delays another tenant's only job
+// by one job.
 //
 // One lock guards all. A critical section has a bounded number of steps, each O(log n). Work that
 // could visit many jobs is done in batches: jobs that become due at once, a listing. The package

@@ -16,7 +16,7 @@ type function[B any] struct {
 	accepted journal[B] // the function's jobs that are not forgotten, in the order of seq
 }
 
-// lane is one tenant of one function, with the jobs that are not settled. It is dropped when it
+// lane holds the jobs of one tenant of one function that are not settled. It is dropped when it
 // has no job, but a function keeps a few empty lanes: see spareLanes.
 type lane[B any] struct {
 	function *function[B]

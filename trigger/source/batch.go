@@ -52,10 +52,10 @@ func RegisterBatch[In any](r *faas.Router, name string, h BatchHandler[In], opts
 func WithFailures() faas.FunctionOption { return batches(false) }
 
 // WithBisect does what WithFailures does, and also splits a batch that fails as a whole. When its
-// attempts are used up, the batch is split into halves. A half whose attempts are used up is split too, down
-// to single items. So if one item fails its batch, for example by a panic, the others still
-// succeed. An item of a batch of n runs at most attempts × (1 + ⌈log₂ n⌉) times: for n = 100 and
-// three attempts, 24 times.
+// attempts are used up, the batch is split into halves. A half whose attempts are used up is
+// split too, down to single items. So if one item fails its batch, for example by a panic, the
+// others still succeed. An item of a batch of n runs at most attempts × (1 + ⌈log₂ n⌉) times: for
+// n = 100 and three attempts, 24 times.
 func WithBisect() faas.FunctionOption { return batches(true) }
 
 func batches(bisect bool) faas.FunctionOption {
