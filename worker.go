@@ -29,7 +29,7 @@ type worker struct {
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
 	work     chan *callContext           // buffer of one, so the caller that sends never blocks; nil: the worker has no goroutine, see isHere
 	wake     chan bool                   // true: the call is settled; false: look at the caller's context, see parentWatch. Room for one of each: no sender waits
-	looking  *sync.Mutex                 // a watch locks it while it sends false to wake: at most one false is there; apart: a late watch must not keep w in memory
+	looking  *sync.Mutex                 // a watch locks it while it sends false to wake: at most one false is there; apart: a late watch keeps no w in memory
 	contexts arena
 	parent   parentWatch // the watch of the caller's context; conclude ends the watch of an abandoned worker
 	direct   *direct     // of the current call if it is one of InvokeFunc; the goroutine that settles that call takes it from here

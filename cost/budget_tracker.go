@@ -258,8 +258,8 @@ func (t *tracker) warn(a *account, n *notices) {
 	}
 }
 
-// chargeAt charges an amount that was used at the time at, if the present window contains
-// that time.
+// chargeAt charges an amount that was used earlier, if the present window contains the time of
+// that use, at.
 func (t *tracker) chargeAt(inv *faas.Invocation, at, now time.Time, overrun bool, used atoms, n *notices) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -168,8 +168,8 @@ func (b *Budgets) Charge(e faas.Execution) {
 	b.charge(&inv, admitted, false, &notices{restored: true}, func(m *measure) atoms { return m.used(&e) })
 }
 
-// ChargeOverrun does what Charge does, for the stored overrun of a runaway that ended at the
-// time at.
+// ChargeOverrun does what Charge does, for a stored overrun. The parameter at is the time at which
+// the runaway ended.
 func (b *Budgets) ChargeOverrun(at time.Time, o faas.Overrun) {
 	b.chargeOverrun(at, o, &notices{restored: true})
 }

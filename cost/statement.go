@@ -30,8 +30,8 @@ type Statement struct {
 
 // Row is one line of a statement.
 type Row struct {
-	// Key says which usage the row is of. After By it has only the dimensions that were
-	// grouped by, Overrun and Base.
+	// Key says which usage the row is of. In a statement that By has made, Key has only the
+	// dimensions that were passed to By, Overrun and Base.
 	Key
 	// Calls is the number of calls or, in a row of overruns, of overruns. In Total it is the
 	// number of calls.

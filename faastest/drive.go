@@ -74,7 +74,7 @@ type driveRun struct {
 	steps         []ScaleStep
 }
 
-// batch is instances that were started together.
+// batch is a number of instances that were started together.
 type batch struct {
 	n  int
 	at time.Duration // when they will be ready

@@ -29,8 +29,8 @@ func Equal[Out any](equal func(a, b Out) bool) StatelessOption[Out] {
 	return statelessOption[Out](func(s *statelessSettings[Out]) { s.equal = equal })
 }
 
-// Seed sets the seed by which the inputs are shuffled, to repeat a failed run:
-// Stateless logs its seed.
+// Seed sets the seed by which Stateless shuffles the inputs. To repeat a failed
+// run, pass the seed that the run has logged.
 func Seed[Out any](seed uint64) StatelessOption[Out] {
 	return statelessOption[Out](func(s *statelessSettings[Out]) { s.seed = seed })
 }

@@ -23,10 +23,10 @@
 // the version's slot is passed over: calls of other versions are admitted before it, even those
 // of the same tenant, and other classes get the slots of the group as if that call did not wait.
 // A nested call borrows the slot of its version from the nearest call above it of the same
-// version, and the slot of the class from the nearest of any version. For example a:1 → a:2 →
-// a:1, a chain through versions 1 and 2 of the class a, works with limits of 1 for the class and
-// for both versions: the last call borrows the class's slot from a:2, and the version's slot from
-// the first call.
+// version, and the slot of the class from the nearest of any version. For example, a chain
+// through the versions 1 and 2 of the class a, a:1 → a:2 → a:1, works with limits of 1 for the
+// class and for both versions: the last call borrows the class's slot from a:2, and the version's
+// slot from the first call.
 //
 // Where things are: class.go and version.go admit and refuse; full.go decides when a queue is
 // full, and tenant_queue.go which call is displaced then; waiter.go waits; loan.go and

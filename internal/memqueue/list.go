@@ -98,8 +98,8 @@ func (q *Queue[B]) Overdue() (all []View[B], again int64) {
 	return all, again
 }
 
-// overdue does the work of Overdue for the node at index at of the heap q.aging, and for the nodes
-// below it. Below a node that has not expired, none has.
+// overdue does the work of Overdue for the node with the index at in the heap q.aging, and for the
+// nodes below it. Below a node that has not expired, none has.
 func (q *Queue[B]) overdue(at int, now int64, all *[]View[B], again *int64) {
 	if at >= q.aging.len() {
 		return
@@ -145,8 +145,8 @@ func (q *Queue[B]) Count() (map[string]Count, error) {
 	return all, nil
 }
 
-// countDue counts as ready the jobs in q.later that are due but not promoted yet. It visits the
-// job at index at of the heap, and the jobs below it.
+// countDue counts as ready the jobs in the heap q.later that are due but not promoted yet: the job
+// with the index at, and those below it.
 func (q *Queue[B]) countDue(at int, now int64, all map[string]Count) {
 	if at >= q.later.len() || q.later.nodes[at].At > now {
 		return

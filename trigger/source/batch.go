@@ -29,7 +29,7 @@ type Failed []string
 // the batch means that all have failed.
 type BatchHandler[In any] func(ctx context.Context, batch Batch[In]) (Failed, error)
 
-// RegisterBatch is faas.Register for a function that takes batches. It adds [WithFailures] to
+// RegisterBatch registers a function that takes batches, by faas.Register. It adds [WithFailures] to
 // the options. The codec must be JSON, which is the default. RegisterBatch panics as Register
 // does.
 func RegisterBatch[In any](r *faas.Router, name string, h BatchHandler[In], opts ...faas.FunctionOption) *faas.Function[Batch[In], Failed] {

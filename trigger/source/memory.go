@@ -110,7 +110,7 @@ func (m *Memory) restart() {
 }
 
 // next takes the first item that the sink does not have. If there is none, it returns the channel
-// more, which is closed when there may be one. over is true if there will be no more items.
+// more, which is closed when there may be one. The result over is true if no more items will come.
 func (m *Memory) next() (k *keptItem, more <-chan struct{}, over bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
