@@ -258,8 +258,8 @@ func (t *tracker) warn(a *account, n *notices) {
 	}
 }
 
-// chargeAt charges an amount that was used earlier, if the present window contains the time of
-// that use, at.
+// chargeAt charges an amount that may have been used earlier. The parameter at is the time of the
+// use: if the present window does not contain it, chargeAt charges nothing.
 func (t *tracker) chargeAt(inv *faas.Invocation, at, now time.Time, overrun bool, used atoms, n *notices) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -131,8 +131,8 @@ func (l *Ledger) RecordOverrun(_ context.Context, o faas.Overrun) {
 	l.AddOverrun(time.Now(), o)
 }
 
-// AddOverrun adds an overrun to the period of the time at which it ended. Use it for stored
-// records, which RecordOverrun would add to the present period.
+// AddOverrun adds an overrun to the period that contains the time at, which is when the overrun
+// ended. Use it for stored records, which RecordOverrun would add to the present period.
 func (l *Ledger) AddOverrun(at time.Time, o faas.Overrun) {
 	e := faas.Execution{Function: o.Function, Version: o.Version, Tenant: o.Tenant, Labels: o.Labels, Memory: o.Memory, Job: o.Job, Attempt: o.Attempt}
 	of := l.lotOf(&e) | lotOverrun

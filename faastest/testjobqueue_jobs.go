@@ -114,8 +114,8 @@ func (c *queueCheck) ids() {
 	c.newIDs()
 }
 
-// newIDs puts a job with NewID set, which says that no other job has its ID. It checks that the
-// queue refuses a second Put of that ID nevertheless.
+// newIDs puts a job with NewID set, which says that the ID was made for this job alone. It checks
+// that the queue refuses a second Put of that ID nevertheless.
 func (c *queueCheck) newIDs() {
 	c.Helper()
 	rec, twin := c.job("f", "new"), c.job("g", "other")

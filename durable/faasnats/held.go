@@ -160,8 +160,8 @@ func (h *held) loseLease() {
 	}
 }
 
-// endLease ends the lease of a job that waits again and stays held, with its new record. q.mu
-// is held.
+// endLease ends the lease of a job, gives the job its new record, and makes it wait again, still
+// held by this process. q.mu is held.
 func (q *Queue) endLease(h *held, rec *faas.JobRecord, seq uint64, at large) {
 	q.unline(h)
 	h.loseLease()

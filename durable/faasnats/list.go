@@ -224,8 +224,9 @@ func (q *Queue) ranges(ctx context.Context, filter *faas.JobFilter) (all []range
 	return all
 }
 
-// unsettled returns the ranges of the unsettled jobs in line. In each place the range begins at
-// the first message that is not acknowledged: every job before it is settled, or not in line.
+// unsettled returns the ranges of the unsettled jobs whose state is inLine (subject.go), one for
+// each place (a bucket or partition). A range begins at the place's first message that is not
+// acknowledged: every job before that is settled, or has another state.
 func (q *Queue) unsettled(ctx context.Context, function string) (all []rangeOf) {
 	q.mu.Lock()
 	consumers := make(map[place]uint64, len(q.consumers))
