@@ -79,7 +79,7 @@ type Budget struct {
 	Degrade *Degrade
 }
 
-// defaultSlack is longer than a timer is late in a process that has processor time to
+// defaultSlack is more than the lateness of a timer in a process that has processor time to
 // spare. It is short compared with most timeouts.
 const defaultSlack = 100 * time.Millisecond
 

@@ -48,8 +48,8 @@ type tenantQueues struct {
 	lastSequence uint64        // the last number that nextSequence returned
 }
 
-// turn is the state of a tenant's queue: whether its calls can be served, and whether it is among
-// the new or the old queues (see tenantQueues).
+// turn is the state of a tenant's queue: whether it takes its turn to be served, and whether it
+// does so among the new or the old queues (see tenantQueues).
 type turn uint8
 
 const (
@@ -249,7 +249,7 @@ func (q *tenantQueues) moveToOld(t *tenantQueue) {
 	q.schedule(t)
 }
 
-// park takes a queue's turn away: none of its calls is served until moveToOld gives it a turn.
+// park takes a queue's turn away, until moveToOld gives it one again.
 func (q *tenantQueues) park(t *tenantQueue) {
 	t.turn = noTurn
 	q.schedule(t)
@@ -302,8 +302,8 @@ func (q *tenantQueues) charge(tenant string, d time.Duration) {
 	}
 }
 
-// catchUp raises the used time of a queue that is not old to virtualTime, so that a tenant
-// gains no credit while it does not wait.
+// catchUp raises t.used to virtualTime if t is not an old queue, so that a tenant gains no credit
+// while it does not wait.
 func (q *tenantQueues) catchUp(t *tenantQueue) {
 	if t.turn != oldTurn && t.used-q.virtualTime < 0 {
 		t.used = q.virtualTime

@@ -76,9 +76,9 @@ func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
 	}
 }
 
-// expirations is the largest number of jobs in each of done and dead that one critical section
-// forgets because of their age. It is more than one, so that jobs are forgotten faster than
-// others settle.
+// expirations is the largest number of jobs that one critical section forgets because of their
+// age, in each of the journals settled.done and settled.dead. It is more than one, so that jobs
+// are forgotten faster than others settle.
 const expirations = 4
 
 // expire forgets the oldest jobs of s.done and of s.dead whose At has passed. A job that may be
