@@ -36,7 +36,7 @@ type caller struct {
 // them when it has settled the call itself, or has received from worker.wake.
 type direct struct {
 	answer answerer // calls the func that the caller of InvokeFunc gave
-	given  bool     // late was called
+	given  bool     // a watchdog goroutine calls answer.late, or has called it
 	err    error    // of the settled or refused call; nil: the call succeeded, or is not over
 	over   bool     // the call is settled
 }

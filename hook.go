@@ -21,7 +21,8 @@ type hookGuard struct {
 // like. It recovers a panic of the hook, so that the call and the router continue. The
 // panic is counted in Stats and logged. guardHook can't stop a Goexit: work that has to be
 // done after a hook must be deferred. guardCall does the same for a hook that is called
-// about one call.
+// about one call. No hook may be called with a lock of the router held: a hook may block, or
+// call the router.
 func (g *hookGuard) guardHook(kind, function string) {
 	if p := recover(); p != nil {
 		g.hookPanicked(kind, function, p)

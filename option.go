@@ -196,13 +196,14 @@ func WithMaxDepth(n int) RouterOption {
 //
 // The places in the queue are shared too. Suppose the queue is full and a call comes for
 // a tenant that has at least two fewer calls waiting than the tenant with the most. Then
-// one call of the latter tenant is displaced, that is, refused with ReasonOverloaded: the
-// one of the lowest priority; among equals, a call from outside before a nested one;
-// among those, the newest. In all other cases a call may displace one of its own tenant
-// with a lower priority. So a tenant that fills the queue doesn't keep others out of it.
+// one waiting call of the tenant with the most is displaced, that is, refused with
+// ReasonOverloaded. It is the call of the lowest priority; among equals, a call from outside
+// before a nested one; among those, the newest. In all other cases a call may displace one
+// of its own tenant with a lower priority. So a tenant that fills the queue doesn't keep
+// others out of it.
 //
-// Jobs take no place in the queue, and no call is refused because of them: while jobs
-// have slots, so many more calls may wait as could run without the jobs.
+// Jobs take no place in the queue, and no call is refused because of them. While jobs hold
+// slots, more than n calls may wait: as many more as could run if the jobs held no slots.
 func WithQueue(n int) Option { return nameOption(func(s *nameSettings) *int { return &s.queue }, n) }
 
 // WithQueueTimeout sets how long a call may wait for a slot before it is refused

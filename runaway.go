@@ -53,8 +53,9 @@ func (w *worker) leave(c *callContext) {
 	}
 	fn := c.fn
 	// The seat is given back before the slot, so that the call that gets the slot finds a free
-	// seat. fn.runaways is lowered after the overrun was recorded, because Shutdown waits for
-	// that. release comes after everything that reads c.fn and c.task.
+	// seat. fn.runaways is lowered after the overrun was recorded: Shutdown waits until
+	// fn.runaways is 0, and so waits for the record too. release comes after everything that
+	// reads c.fn and c.task.
 	w.report.Stop()
 	w.tell.Store(nil)
 	c.releaseInstance(w.dead)

@@ -72,9 +72,9 @@ func allStacks() []byte {
 }
 
 // stackOf finds the goroutine that runs exec of w for c. The runtime prints the arguments of each
-// frame, and stackOf looks for the addresses of w and c in them. The runtime may print an argument
-// that is no longer used as another value, but c of exec and w of loop are in use. This way a
-// call need not record its goroutine anywhere.
+// frame, and stackOf looks for the addresses of w and c in them. The runtime may print a wrong
+// value for an argument that its function no longer needs. It prints the right values here: exec
+// still needs c, and loop still needs w. This way a call need not record its goroutine anywhere.
 func stackOf(all []byte, w *worker, c *callContext) ([]byte, bool) {
 	address := regexp.MustCompile(fmt.Sprintf(`faas\.\(\*worker\)\.(exec|loop)\(.*(%p|%p)\b`, w, c))
 	for one := range bytes.SplitSeq(all, []byte("\n\n")) {

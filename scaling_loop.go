@@ -49,9 +49,9 @@ func (l *scaleLoop) drop(s ticker) {
 }
 
 // watch makes the loop ask the policy of the router's capacity, as add does for the policy of a
-// function. It is called before each worker starts. A run at the same time may just have found
-// the router idle. That does no harm: run drops only the l.steer that it took at its start, and
-// the one that watch sets stays.
+// function: it stores c, the controller of the capacity, in l.steer. watch is called before each
+// worker starts. If run has just found the router idle, c stays nevertheless: run drops only the
+// value that it took from l.steer at its start, and watch stores c after that.
 func (l *scaleLoop) watch(c ticker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -192,9 +192,9 @@ func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router
 }
 
 // record returns the call's record. Call it before release, which clears what record reads. It
-// does not fill in a record by a pointer, although that would save a copy: each pointer that is
-// written so passes the garbage collector's write barrier, which costs more than the copy,
-// because the compiler can't know that the record is on the stack.
+// returns the record by value, because the copy costs less than filling in a record of the caller
+// through a pointer. For that the compiler could not know that the record is on the stack, and
+// would put the garbage collector's write barrier before the write of each pointer.
 func (c *callContext) record(v *verdict) (e Execution) {
 	fn, who := c.fn, c.who
 	e.ID, e.Function, e.Version, e.Tenant, e.Labels, e.Attempt = c.id, who.name, who.version, c.tenant, who.labels, 1

@@ -16,6 +16,7 @@ import (
 //   - It stops admitting calls: later ones answer [ErrClosed]. Calls made by handlers that
 //     still run are admitted meanwhile, since Shutdown waits for those handlers.
 //   - It waits until the calls that run or wait have ended, runaways included.
+//   - It closes the instances of [RegisterInit] and waits for their close funcs.
 //   - It makes meters that hold records back deliver them.
 //
 // If ctx ends before that is done, calls that wait are refused, and calls that run settle as
@@ -124,10 +125,10 @@ func (r *Router) OnShutdown(name string, f func(ctx context.Context) error) (rem
 // Close returns when every call is settled and recorded, and when the queue of jobs has stored
 // the jobs that ran as ready to run again. If that queue blocks, Close waits at most 5
 // seconds for it. Then other hosts get those jobs when their leases run out. Close does not wait
-// for handlers that ignore their context, and does not flush meters. It may be called several
-// times, and always returns nil. A handler that calls Close is canceled like the others. To
-// end the router from inside a handler and still return an answer, call Shutdown with the
-// handler's context.
+// for handlers that ignore their context, or for the close funcs of instances, and does not
+// flush meters. It may be called several times, and always returns nil. A handler that calls
+// Close is canceled like the others. To end the router from inside a handler and still return
+// an answer, call Shutdown with the handler's context.
 //
 // A hook of this router or of another may call Close (see [Router.Shutdown] for what hooks
 // are). Then Close returns when every call is settled. It does not wait for records, or for

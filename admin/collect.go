@@ -205,8 +205,8 @@ func (s *strand) count(points []observe.Point, now time.Time, anew bool) {
 	}
 }
 
-// at returns the counts of a stretch, and begins them if there are none. Nearly always it is
-// the last stretch.
+// at returns the counts of the ten seconds that begin at start. If there are none yet, it inserts
+// zero counts. It searches from the end, because start is nearly always in the last entry.
 func (s *strand) at(start int64) *counted {
 	i := len(s.counted)
 	for i > 0 && s.counted[i-1].start > start {

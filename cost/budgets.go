@@ -26,6 +26,7 @@ import (
 //   - A call is charged to the window in which it was admitted, whenever it ends.
 //   - It is charged when it ends, whatever its outcome. A call that Budgets admits and that
 //     is then refused, because there is no slot or by another gate, is charged nothing.
+//   - No budget ends a call that runs: it is charged even if the limit is spent meanwhile.
 //   - If Budgets is also given to faas.WithMeter, it charges what runaways use after
 //     their callers were freed, to the window in which the runaway ends. That is not
 //     reserved, and may exceed the limit.

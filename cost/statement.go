@@ -30,8 +30,8 @@ type Statement struct {
 
 // Row is one line of a statement.
 type Row struct {
-	// Key says which usage the row is of. In a statement that By has made, Key has only the
-	// dimensions that were passed to By, Overrun and Base.
+	// Key says which usage the row is of. In a statement that By has made, only these fields of
+	// Key are set: Overrun, Base, and those of the dimensions that were passed to By.
 	Key
 	// Calls is the number of calls or, in a row of overruns, of overruns. In Total it is the
 	// number of calls.

@@ -14,8 +14,8 @@ const (
 	// objectGrace is the age below which an object is not swept. A write that needs an object is
 	// given up after half of that time, so that no record ever names a swept object.
 	objectGrace = time.Hour
-	// sweepEvery is how often the objects that no record names are looked for, by one process
-	// for all.
+	// sweepEvery is the time between two sweeps for objects that no record names. In each such
+	// time only one of the processes that share the store sweeps.
 	sweepEvery = 10 * time.Minute
 
 	ownerSeparator = "+"

@@ -32,9 +32,9 @@ type puller struct {
 	window   int           // how many jobs may be held here that are not leased; only the puller's goroutine uses it
 }
 
-// The window of a place is between these: the number of jobs that are held here without a
-// lease. A busy process has the smallest window, so that it keeps few jobs from other
-// processes.
+// A puller's window is how many jobs of its place this process may hold without a lease. It is
+// between these two constants. A process that leases its jobs slowly gets the smallest window,
+// so that it keeps few jobs from other processes.
 const (
 	leastWindow = 8
 	mostWindow  = 64

@@ -222,9 +222,10 @@ func (f *httpFront) open(w http.ResponseWriter, r *http.Request) (*exchange, boo
 	return x, err == nil
 }
 
-// invoke reads the body and calls the function. It reads the body of a call to an unknown
-// function too: the answer for a function that the caller may not know of comes after the body,
-// and the two answers must not be told apart by when they come.
+// invoke reads the body and calls the function. If there is no such function, it reads the body
+// too before it answers. The reason is a function that exists but is hidden from the caller:
+// there the same answer comes after the body. If the answer for a missing function came earlier,
+// the caller could find out which functions exist.
 func (f *httpFront) invoke(w http.ResponseWriter, r *http.Request, name string) {
 	x, ok := f.open(w, r)
 	if !ok {

@@ -68,8 +68,9 @@ export const basisOf = (live) => live && basis.get(live);
 // Returns whether an element of the page was made from these values: one value, or an array of them.
 const madeOf = (live, of) => Boolean(live && basis.has(live) && same(basis.get(live), of));
 
-/** Returns what make returns. If live was made from the same values, returns a stub, and the morph leaves
- * live unchanged. */
+/** Calls make, notes that its element was made from the values in the parameter of, and returns the element.
+ * If live, an element of the page, was made from equal values, stay does not call make. It returns a stub
+ * instead, and the morph leaves live unchanged. */
 export function stay(live, of, make) {
   if (madeOf(live, of)) return leave(live);
   const el = make();
