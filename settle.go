@@ -171,10 +171,10 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	}
 }
 
-// concludeDirect gives the answer of a call of InvokeFunc to the func d.answer. If the caller's
-// goroutine has settled the call, that goroutine calls d.answer itself, see direct. If a watchdog
-// goroutine has settled the call, it calls d.answer here, and the caller's goroutine waits in
-// serve until d.answer has returned. So the two goroutines never use the same data at once.
+// concludeDirect gives the answer of a call of InvokeFunc, see direct. If the caller's goroutine
+// has settled the call, that goroutine gives the answer after it has returned from here. If a watchdog
+// goroutine has settled the call, it calls d.answer.late here, and the caller's goroutine waits in
+// serve until late has returned. So the two goroutines never use the same data at once.
 // w.leave is called first, because d.answer may block, and the runaway's slot must not wait for
 // that.
 func (w *worker) concludeDirect(c *callContext, err error, by settler, r *Router) {

@@ -16,7 +16,7 @@ import (
 //   - It stops admitting calls: later ones answer [ErrClosed]. Calls made by handlers that
 //     still run are admitted meanwhile, since Shutdown waits for those handlers.
 //   - It waits until the calls that run or wait have ended, runaways included.
-//   - It closes the instances of [RegisterInit] and waits for their close funcs.
+//   - It closes the instances of [RegisterInit] and waits for their init and close funcs.
 //   - It makes meters that hold records back deliver them.
 //
 // If ctx ends before that is done, calls that wait are refused, and calls that run settle as

@@ -24,7 +24,8 @@ A slow client costs the router nothing. Its body is read to the end, within limi
 and time, before the call asks for a slot. Its answer is written, within a limit of time,
 after the slot is given back. The pieces of a stream wait in memory, bounded by
 [faas.WithLimits], and the handler does not wait for them to be sent. A slow client only
-occupies a connection and its buffers.
+occupies a connection and its buffers. If a client disconnects, its call is
+canceled; [Handler] says what happens if the function ignores that.
 
 # What a caller learns
 
