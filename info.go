@@ -62,7 +62,7 @@ type Stats struct {
 	Capacity     int // how many calls may run at once
 	InFlight     int
 	Queued       int
-	Runaways     int
+	Runaways     int // handlers that still run although their call is settled
 	Admitted     uint64
 	Rejected     map[Reason]uint64 // all refusals but those of deliveries of jobs, including those of unknown names; never nil
 	Jobs         JobCount          // of all functions; zero before the router has a queue, or if the queue can't count them
@@ -102,6 +102,8 @@ func (fn *function) signature() Signature {
 // Stats returns the router's sum, which includes removed functions.
 func (r *Router) Stats() Stats {
 	s := Stats{Capacity: r.group.Limit(), HookPanics: r.hookPanics.Load(), Rejected: map[Reason]uint64{}, Closing: r.closing.Load()}
+	// functions.mu guards the list of functions and the sums of removed ones. No lock guards a
+	// function's counts of calls and of runaways, which are atomics; that of refusals has its own.
 	r.functions.mu.Lock()
 	all, names := r.functions.present()
 	s.Functions = names

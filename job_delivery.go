@@ -18,6 +18,7 @@ import (
 // delivery is one lease of a job, from the moment the job is leased until the queue has the job's next
 // record. The function is called as any caller calls it, through admission and a worker, and has a record.
 // Only the call's provenance shows that it belongs to a job.
+// WithOverlap says when two deliveries of a job may run at once; see attempt and jobHost.begun.
 type delivery struct {
 	host     *jobHost
 	work     *jobWork // what only the delivery itself needs; nil after release

@@ -41,8 +41,14 @@ func WithOnFailure(to Destination) Option {
 	return jobOption(func(p *jobPolicy) { p.onFailure = to })
 }
 
-// WithOverlap lets a job's next attempt begin while the handler of an attempt that timed out
-// still runs. Without it, the next attempt waits until that handler has returned.
+// WithOverlap lets a job's next attempt begin while the handler of an earlier attempt still runs,
+// for example because that attempt has timed out. Without it, the next attempt waits until that
+// handler has returned. But it waits only if the same router runs both: another router that leases
+// from the queue does not know of the handler.
+//
+// A job has one lease at a time (see [JobQueue]). So an attempt that has not ended yet overlaps the
+// next one only if it has lost its lease, for example because its process was silent for too long.
+// Once its router learns that, the context of its call ends.
 func WithOverlap() Option { return jobOption(func(p *jobPolicy) { p.overlap = true }) }
 
 // WithDeadOnBudget makes a job dead with [ConditionBudgetExceeded] if a spent budget refuses it.

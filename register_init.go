@@ -11,8 +11,10 @@ import "context"
 // is removed and no call waits for the instance.
 //
 // If Init returns an error, panics or calls Goexit, the calls that waited for this
-// instance fail with [ErrInit]; other calls do not. The next Init starts after a pause, which
-// is 100 ms at first and doubles with each failure up to 30 s. Calls that find no instance
+// instance fail with [ErrInit]. Other calls do not fail as long as the function has another
+// instance, even one that is still being built. If it has none, all calls that wait fail with
+// ErrInit, those too that waited for a seat to become free. The next Init starts after a pause,
+// which is 100 ms at first and doubles with each failure up to 30 s. Calls that find no instance
 // during the pause are refused with [ReasonInit]. When the ctx of Init ends, the calls stop
 // waiting, even if Init continues; an instance that Init returns later is closed.
 //

@@ -43,6 +43,10 @@ func WithAckWait(d time.Duration) Option { return func(s *settings) { s.ackWait 
 // while jobs of other tenants wait. Each process counts the tenants' bytes for itself: the jobs
 // that it has accepted since it opened the queue, and that it doesn't know to be settled.
 //
+// Settled jobs take part of the store too. Nothing else bounds their number, and none is removed
+// to make room: unless it is purged, each stays for the time that [faas.WithRetention] sets, and at
+// least as long as its unique key is taken.
+//
 // The default, 0, is no bound. Then the first write that a full server refuses may well be a
 // settlement, which the router repeats until there is room. Package embed sets the bound to
 // what its server may store.

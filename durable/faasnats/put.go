@@ -13,8 +13,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Put implements [faas.JobQueue]. The write of the record (createAt) accepts the job. For a job
-// with a unique key, the key is written before the record.
+// Put implements [faas.JobQueue]. The write of the record (createAt) accepts the job. Before it, in
+// this order, Put writes the unique key, if the job has one; makes the consumer of the job's place,
+// if there is none; refuses the job if there is no room; and writes a payload that is too large for
+// the record as an object.
 func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err

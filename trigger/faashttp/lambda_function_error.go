@@ -39,8 +39,8 @@ type frame struct {
 // functionErrorBody returns the body of the answer to a call that failed after it was admitted,
 // for example by a panic or its timeout, or whose input does not decode. The status is 200, and
 // the header X-Amz-Function-Error is Unhandled; a streamed answer has both, the body and
-// Unhandled, in its last message. Each outcome has Lambda's form for it. id is the id of the
-// request.
+// Unhandled, in its last message. Each outcome has Lambda's form for it: a functionError or a
+// platformError, as JSON. id is the id of the request.
 func functionErrorBody(err error, info faas.Signature, id string) []byte {
 	request := "RequestId: " + id + " Error: "
 	end := faas.EndOf(err, info.Name)
@@ -112,6 +112,9 @@ func codecError(e *faas.Error) error {
 	return e
 }
 
+// panicBody returns the JSON of a functionError: errorMessage is the text of the value that the
+// function panicked with, errorType the name of the value's type, and stackTrace what the
+// func frames returns.
 func panicBody(e *faas.Error) []byte {
 	var p *faas.PanicError
 	if !errors.As(e, &p) {
