@@ -25,8 +25,9 @@ function ink(token) {
 
 const pale = (rgb, alpha) => `rgba(${rgb.match(/[\d.]+/g).slice(0, 3).join(", ")}, ${alpha})`;
 
-const specs = new Map(); // id → spec, of the present view
-const drawn = new Map(); // id → {plot, shape, el, width, observer}
+let specs = new Map(); // id → spec, of the present view
+let earlier = new Map(); // the same, of the view before
+const drawn = new Map(); // id → {plot, shape, el, width, visible, observer}
 
 /** Returns a chart of a view. spec: {label, height, x, series: [{name, value, token, values, kind, scale}],
  * bands, heat, events, marks, max, unit, table}. The pages have examples. */
@@ -70,26 +71,60 @@ export function twin(caption, head, rows) {
 
 /** Forgets the charts of the view before. It is called before each view is made. */
 export function begin() {
+  [earlier, specs] = [specs, earlier];
   specs.clear();
 }
 
+/** Like stay, for a part of a page with charts: while it stays, its charts stay too. If the viewer opens or closes a table
+ * of it, it is made again. */
+export function still(live, of, make) {
+  const el = stay(live, [...of, live?.querySelectorAll("details[open]").length ?? 0], make);
+  if (el?.live) for (const box of live.querySelectorAll(".plot-box")) specs.set(box.dataset.keep, earlier.get(box.dataset.keep));
+  return el;
+}
+
 /** Draws the charts of the present view. New ones are drawn at once. Of the others, those that have changed are
- * drawn one per animation frame, so that no frame takes long. */
+ * drawn one per animation frame, so that no frame takes long. If more than two have changed, the others are drawn with
+ * the next view, or after a second. */
 export function draw(root) {
   for (const [id, d] of drawn) {
     if (!specs.has(id) || !d.el.isConnected) {
       d.observer.disconnect();
+      sight.unobserve(d.el);
       d.plot?.destroy();
       drawn.delete(id);
     }
   }
   for (const el of root.querySelectorAll(".plot-box")) {
     const id = el.dataset.keep;
-    if (drawn.get(id)?.el === el) due.add(id);
-    else place(id, el);
+    const d = drawn.get(id);
+    if (d?.el !== el) place(id, el);
+    else if (d.visible && (d.spec !== specs.get(id) || !d.plot)) due.add(id);
   }
+  go();
+}
+
+const atOnce = 2;
+let left = atOnce; // how many more charts may be drawn before the next view
+let later = 0; // the timer of those that are left
+
+function go() {
+  clearTimeout(later);
+  left = atOnce;
   planned ||= due.size && requestAnimationFrame(next);
 }
+
+// A chart that is out of sight is drawn when it comes near.
+const sight = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen) {
+    const id = target.dataset.keep;
+    const d = drawn.get(id);
+    if (d?.el !== target) continue;
+    d.visible = isIntersecting;
+    if (isIntersecting) due.add(id);
+  }
+  go();
+}, { rootMargin: "100px" });
 
 const due = new Set(); // ids of charts that may have changed
 let planned = 0;
@@ -102,7 +137,9 @@ function next() {
     const d = drawn.get(id);
     if (d?.el.isConnected && place(id, d.el)) break;
   }
-  if (due.size) planned = requestAnimationFrame(next);
+  left--;
+  if (due.size && left > 0) planned = requestAnimationFrame(next);
+  else if (due.size) later = setTimeout(go, 1000);
   queueMicrotask(() => measure("draw", began)); // uPlot draws in a microtask, too
 }
 
@@ -119,9 +156,10 @@ function place(id, el) {
   if (!spec) return false;
   let d = drawn.get(id);
   if (!d || d.el !== el) {
-    d = { el, plot: null, shape: "", width: el.clientWidth, observer: new ResizeObserver(() => resize(id, d)) };
+    d = { el, plot: null, shape: "", width: el.clientWidth, visible: true, observer: new ResizeObserver(() => resize(id, d)) };
     drawn.set(id, d);
     d.observer.observe(el);
+    sight.observe(el);
     el.onkeydown = (e) => step(d, e);
   }
   if (!d.width) return false;
@@ -152,7 +190,7 @@ const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max]);
 
 // A view is made each second, and most of its charts have not changed. Those are not drawn again.
 function unchanged(d, spec, data) {
-  return spec.heat === d.heat && d.rest === restOf(spec) && data.every((values, i) => values.length === d.data[i].length && values.every((v, k) => v === d.data[i][k]));
+  return spec.heat === d.heat && d.rest === restOf(spec) && data.every((values, i) => values === d.data[i] || (values.length === d.data[i].length && values.every((v, k) => v === d.data[i][k])));
 }
 
 // Adds up stacked series, since uPlot does not stack.

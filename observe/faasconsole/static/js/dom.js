@@ -15,7 +15,8 @@ export function s(tag, attrs, ...kids) {
 }
 
 function fill(el, attrs, kids) {
-  for (const [name, value] of Object.entries(attrs ?? {})) {
+  for (const name in attrs) {
+    const value = attrs[name];
     if (value === false || value === null || value === undefined) continue;
     if (typeof value === "function") handle(el, name.slice(2), value);
     else if (name === "value" && "value" in el) {
@@ -170,11 +171,19 @@ function node(old, want) {
 // focus.
 const own = (el, name) => (el.nodeName === "DETAILS" || el.nodeName === "DIALOG") && name === "open";
 
+// Those that the viewer changes.
+const fields = new Set(["INPUT", "TEXTAREA", "SELECT", "OPTION"]);
+
 function attributes(old, want) {
-  const [had, has] = [old.attributes, want.attributes];
-  for (let i = has.length - 1; i >= 0; i--) if (old.getAttribute(has[i].name) !== has[i].value) old.setAttribute(has[i].name, has[i].value);
+  const has = want.getAttributeNames();
+  for (const name of has) {
+    const value = want.getAttribute(name);
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const had = old.attributes;
   for (let i = had.length - 1; i >= 0 && had.length > has.length; i--) if (!want.hasAttribute(had[i].name) && !own(old, had[i].name)) old.removeAttribute(had[i].name);
-  if ("value" in want && "value" in old && old.nodeName !== "LI" && old.nodeName !== "BUTTON" && old !== document.activeElement && old.value !== want.value) old.value = want.value;
+  if (!fields.has(want.nodeName)) return;
+  if (old !== document.activeElement && old.value !== want.value) old.value = want.value;
   if ("checked" in want && old.checked !== want.hasAttribute("checked")) old.checked = want.hasAttribute("checked");
 }
 

@@ -92,7 +92,8 @@ const decimals = []; // a cache of formats, by their number of decimals: to make
 /** Returns a function that formats the amounts of a column. They have as many decimals, from two to six, as
  * the largest amount needs to show three digits. */
 export function amounts(list) {
-  const most = Math.max(0, ...list.map(Number).filter(Number.isFinite));
+  let most = 0;
+  for (const v of list) if (Number(v) > most && Number.isFinite(Number(v))) most = Number(v);
   const places = most > 0 ? Math.min(6, Math.max(2, 2 - Math.floor(Math.log10(most)))) : 2;
   const least = 0.5 / 10 ** places;
   const format = (decimals[places] ??= new Intl.NumberFormat("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }));

@@ -92,11 +92,16 @@ function rail(route, counts) {
 
 const badge = (c) => c && h("span", { class: "count" }, mark(c[0], true), h("span", { class: "vh" }, `${c[1]} ${c[2]}`), h("span", { "aria-hidden": "true" }, String(c[1])));
 
+let titled = "";
+
 /** Sets the title and the icon of the browser tab, which show the worst state. */
 export function title(name, worst, number) {
+  const next = [name, worst, number].join("\n");
+  if (next === titled) return; // to read the title is work for the browser, and to set it again too
+  titled = next;
   const sign = { failing: "▲", refusing: "■", stuck: "◆" }[worst];
   const text = (sign ? `${number} ${sign} ` : "") + name + " · faas";
-  if (document.title !== text) document.title = text; // to set it again is work for the browser
+  document.title = text;
   const fill = { failing: "%23b3123f", refusing: "%23806000", stuck: "%237434b0" }[worst] ?? "%234c7262";
   const shape = { failing: "M8 1 15 14H1z", refusing: "M2 2h12v12H2z", stuck: "M8 1 15 8 8 15 1 8z" }[worst] ?? "M8 2a6 6 0 1 1 0 12 6 6 0 0 1 0-12";
   const href = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='${fill}' d='${shape}'/%3E%3C/svg%3E`;

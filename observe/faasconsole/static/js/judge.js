@@ -11,7 +11,7 @@ let judged = { functions: undefined, all: [] };
 /** Returns the troubles of functions and tenants, the worst first: {rank, state, function, tenant, …}. The
  * result for the same list of functions is cached, since several parts of a page call this. */
 export function troubles(functions, tenants) {
-  if (judged.functions !== functions) judged = { functions, all: (functions ?? []).flatMap(troublesOf) };
+  if (judged.functions !== functions) judged = { functions, all: troublesOf(functions ?? []) };
   const all = [...judged.all];
   for (const t of tenants ?? []) {
     const spent = (t.budgets ?? []).find((b) => b.part >= 1 || b.refused);
@@ -20,9 +20,13 @@ export function troubles(functions, tenants) {
   return all.sort((a, b) => a.rank - b.rank || b.size - a.size);
 }
 
-function troublesOf(f) {
-  if (!f.numbers) return [];
+function troublesOf(functions) {
   const all = [];
+  for (const f of functions) if (f.numbers) addTroubles(all, f);
+  return all;
+}
+
+function addTroubles(all, f) {
   const { minute, jobs } = f.numbers;
   const calls = n(minute?.calls);
   const rate = calls ? n(minute.failures) / calls : 0;
@@ -31,6 +35,16 @@ function troublesOf(f) {
   if (n(f.numbers.runaways) > 0 || n(f.numbers.queued) > 0) all.push({ state: "stuck", kind: "waiting", of: f, size: n(f.numbers.queued) + n(f.numbers.runaways), rank: 2 });
   if (n(jobs?.dead) > 0) all.push({ state: "failing", kind: "dead", of: f, size: n(jobs.dead), rank: 4 });
   if (n(minute?.refused) * 10 >= Math.max(1, calls + n(minute?.refused))) all.push({ state: "refusing", kind: "refusing", of: f, size: n(minute.refused), rank: 3 });
+}
+
+let tallied = { functions: undefined, all: {} };
+
+/** Returns how many functions are in each state. */
+export function tally(functions) {
+  if (tallied.functions === functions) return tallied.all;
+  const all = {};
+  for (const f of functions) all[f.state] = (all[f.state] ?? 0) + 1;
+  tallied = { functions, all };
   return all;
 }
 
@@ -51,25 +65,28 @@ export function why(f) {
 
 /** Returns the functions in the order of the table "Now". */
 export function byTrouble(functions) {
-  if (ranked.functions !== functions) ranked = { functions, all: rankedByTrouble(functions), places: null };
+  if (ranked.functions !== functions) ranked = { functions, all: rankedByTrouble(functions) };
   return ranked.all;
 }
 
-/** Returns the place of each function in that order, by name. */
-export function ranks(functions) {
-  byTrouble(functions);
-  return (ranked.places ??= new Map(ranked.all.map((f, i) => [f.name, i])));
-}
+let ranked = { functions: undefined, all: [] };
 
-let ranked = { functions: undefined, all: [], places: null };
-
-// The list is sorted by name, and equal functions stay in that order.
+// First the functions with troubles, in their order; then those with calls, those that are idle, and those without numbers. The
+// list is sorted by name, and equal functions stay in that order. Most functions have no trouble, and few
+// different numbers of calls, so these are put together by number instead of being compared with each other.
 function rankedByTrouble(functions) {
-  const worst = new Map();
-  for (const t of troubles(functions, [])) if (!worst.has(t.of)) worst.set(t.of, t);
-  const calm = (f) => (!f.numbers ? 9 : f.state === "idle" ? 8 : 7);
-  const all = functions.map((f) => ({ f, rank: worst.get(f)?.rank ?? calm(f), size: worst.get(f)?.size ?? n(f.numbers?.minute?.calls) }));
-  return all.sort((a, b) => a.rank - b.rank || b.size - a.size).map((one) => one.f);
+  const bad = new Set(troubles(functions, []).map((t) => t.of));
+  const [busy, idle, unseen] = [new Map(), new Map(), new Map()]; // number of calls → functions
+  for (const f of functions) {
+    if (bad.has(f)) continue;
+    const calm = !f.numbers ? unseen : f.state === "idle" ? idle : busy;
+    const calls = n(f.numbers?.minute?.calls);
+    const alike = calm.get(calls);
+    if (alike) alike.push(f);
+    else calm.set(calls, [f]);
+  }
+  const sorted = (calm) => [...calm].sort((a, b) => b[0] - a[0]).flatMap(([, alike]) => alike);
+  return [...bad, ...sorted(busy), ...sorted(idle), ...sorted(unseen)];
 }
 
 /** Returns since when calls have failed: {at, before}. at is the first point of the last period in which the

@@ -78,7 +78,8 @@ let priced = { of: undefined, all: new Map(), paid: null };
 /** Returns what functions cost, from an answer of GET usage by function: {all: name → amount, paid: the format of amounts}. */
 export function costs(use) {
   if (priced.of === use && priced.paid) return priced;
-  const all = new Map((use?.rows ?? []).map((u) => [u.function, Number(u.list ?? 0)]));
+  const all = new Map();
+  for (const u of use?.rows ?? []) all.set(u.function, Number(u.list ?? 0));
   return (priced = { of: use, all, paid: amounts([...all.values()]) });
 }
 
@@ -94,20 +95,21 @@ export function split(weights) {
 }
 
 /** A table. columns: {name, title, class, sort, of(row), cell(row)}; the first column is the head of its
- * row. A cell whose value of(row) has not changed is left as it is. Without of, the cell is made again each
- * time. */
-export function table({ id, caption, columns, rows, key, order, selected, open, cards, className }) {
+ * row. If ranked is given, rows come in the order of the column of that name. A cell whose value of(row) has not
+ * changed is left as it is. Without of, the cell is made again each time. */
+export function table({ id, caption, columns, rows, key, order, ranked, selected, open, cards, className }) {
   const params = current().params;
   const by = params[`${id}-sort`] ?? order;
   const down = by?.startsWith("-");
   const sorted = columns.find((c) => c.name === by?.replace(/^-/, ""));
-  const part = slice(id, sorted?.sort ? inOrder(rows, sorted.sort, down ? -1 : 1) : rows);
+  const part = slice(id, !sorted?.sort ? rows : sorted.name !== ranked ? inOrder(rows, sorted.sort, down ? -1 : 1) : down ? rows.toReversed() : rows);
   const live = document.querySelector(`table[data-table="${id}"]`);
   const have = new Map([...(live?.tBodies[0]?.rows ?? [])].map((tr) => [tr.dataset.row, tr]));
   const names = columns.map((c) => c.name).join();
+  const hash = location.hash;
   return h("table", { class: (className ?? "") + (cards === false ? "" : " cards"), "data-key": "table:" + id, "data-table": id, "aria-rowcount": part.all > part.rows.length ? part.all : null },
     h("caption", { class: "vh" }, caption),
-    stay(live?.tHead, [names, location.hash], () => h("thead", null, h("tr", null, columns.map((c) => {
+    stay(live?.tHead, [names, hash], () => h("thead", null, h("tr", null, columns.map((c) => {
       const sort = c === sorted ? (down ? "descending" : "ascending") : null;
       const flip = c === sorted && !down ? "-" + c.name : c === sorted && down ? c.name : (c.first ?? "-") + c.name;
       const head = c.sort ? h("button", { type: "button", onclick: () => (location.hash = here({ [`${id}-sort`]: flip })) }, c.title, sort && s("svg", { class: "a", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: down ? "M3 5h10l-5 7z" : "M3 11h10L8 4z" }))) : c.title;
@@ -115,15 +117,16 @@ export function table({ id, caption, columns, rows, key, order, selected, open, 
     })))),
     h("tbody", null,
       part.above ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "above" }, spacer(part.above, columns.length)) : null,
-      part.rows.map((row, i) => line({ row, columns, names, have, open, k: key(row), index: part.all > part.rows.length ? part.from + i + 2 : null, selected: selected !== undefined && selected === key(row) })),
+      part.rows.map((row, i) => line({ row, columns, names, hash, have, open, k: key(row), index: part.all > part.rows.length ? part.from + i + 2 : null, selected: selected !== undefined && selected === key(row) })),
       part.below ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "below" }, spacer(part.below, columns.length)) : null));
 }
 
 // A row. If it is on the page already, only those of its cells are changed whose values have changed.
-function line({ row, columns, names, have, open, k, index, selected }) {
+function line({ row, columns, names, hash, have, open, k, index, selected }) {
   const old = have.get(k);
-  const head = [names, selected, location.hash];
-  const of = [...head, ...columns.map((c) => (c.of ? c.of(row) : {}))]; // a new object equals no other, so that the cell is made again
+  const head = [names, selected, hash];
+  const of = [...head];
+  for (const c of columns) of.push(c.of ? c.of(row) : {}); // a new object equals no other, so that the cell is made again
   const was = basisOf(old);
   if (was?.length === of.length && head.every((v, i) => v === was[i])) return leave(old, () => patch(old, { row, columns, of, was, first: head.length, index }));
   return stay(null, of, () => h("tr", { "data-key": k, "data-row": k, "aria-rowindex": index, "aria-selected": selected ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(row)) },
@@ -133,9 +136,13 @@ function line({ row, columns, names, have, open, k, index, selected }) {
 function patch(tr, { row, columns, of, was, first, index }) {
   if (index === null) tr.removeAttribute("aria-rowindex");
   else if (tr.getAttribute("aria-rowindex") !== String(index)) tr.setAttribute("aria-rowindex", index);
-  columns.forEach((c, j) => {
-    if (!Object.is(of[first + j], was[first + j])) renew(tr.cells[j], cellOf(c, j, row));
-  });
+  const cells = tr.cells;
+  for (let j = 0; j < columns.length; j++) {
+    if (Object.is(of[first + j], was[first + j])) continue;
+    const cell = cellOf(columns[j], j, row);
+    if (columns[j].of && columns[j].class?.startsWith("n")) cells[j].replaceWith(cell); // a number, in which nothing can have the focus
+    else renew(cells[j], cell);
+  }
   remake(tr, of);
 }
 
@@ -149,8 +156,7 @@ function cellOf(c, j, row) {
 }
 
 function inOrder(rows, of, way) {
-  const values = new Map(rows.map((row) => [row, of(row)]));
-  return rows.toSorted((x, y) => way * compare(values.get(x), values.get(y)));
+  return rows.map((row) => ({ row, value: of(row) })).sort((x, y) => way * compare(x.value, y.value)).map((one) => one.row);
 }
 
 function compare(a, b) {
@@ -167,7 +173,7 @@ function slice(id, rows) {
   const high = innerWidth < 640 ? 104 : 32;
   const topOf = old ? old.getBoundingClientRect().top : 200;
   const from = Math.max(0, Math.min(rows.length - 1, Math.floor(-topOf / high) - margin));
-  const to = Math.min(rows.length, from + Math.ceil(innerHeight / high) + 2 * margin);
+  const to = Math.min(rows.length, Math.max(from, Math.ceil((innerHeight - topOf) / high)) + margin);
   return { rows: rows.slice(from, to), all: rows.length, from, above: from * high, below: (rows.length - to) * high };
 }
 

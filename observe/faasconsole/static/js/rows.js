@@ -10,15 +10,16 @@ export function withFrame(answer, frame, columns, states) {
   const gone = new Set(frame.gone ?? []);
   let met = 0;
   let missing = false;
-  const functions = answer.functions.map((f) => {
+  const functions = [];
+  for (const f of answer.functions) {
     if (!Object.hasOwn(rows, f.name)) {
-      missing ||= Boolean(frame.full && f.numbers); // the function was removed, or the viewer may no longer see it
-      return f;
-    }
-    if (!f.numbers) return f;
-    if (!gone.has(f.name)) met++;
-    return withRow(f, rows[f.name], at, states);
-  }).filter((f) => !gone.has(f.name) || Object.hasOwn(rows, f.name));
+      if (frame.full && f.numbers) missing = true; // the function was removed, or the viewer may no longer see it
+      if (!gone.has(f.name)) functions.push(f);
+    } else if (f.numbers) {
+      if (!gone.has(f.name)) met++;
+      functions.push(withRow(f, rows[f.name], at, states));
+    } else functions.push(f);
+  }
   return {
     answer: { ...answer, functions, totals: withTotals(answer.totals, frame, functions.length, at) },
     stale: missing || met < Object.keys(rows).length,
@@ -26,33 +27,37 @@ export function withFrame(answer, frame, columns, states) {
 }
 
 function withRow(f, row, at, states) {
-  const of = (name) => row[at[name]];
-  const limit = of("limit") === -1 ? null : of("limit");
-  return { ...f, state: states[of("state")], limit, numbers: numbersOf(f.numbers, of) };
+  const limit = row[at.limit];
+  return { ...f, state: states[row[at.state]], limit: limit === -1 ? null : limit, numbers: numbersOf(f.numbers, row, at) };
 }
 
-function numbersOf(old, of) {
+function numbersOf(old, row, at) {
   return {
-    ...old, inFlight: of("inFlight"), queued: of("queued"), runaways: of("runaways"), instances: of("instances"), ready: of("ready"),
-    minute: minuteOf(old.minute, of), jobs: jobsOf(old.jobs, of),
+    ...old, inFlight: row[at.inFlight], queued: row[at.queued], runaways: row[at.runaways], instances: row[at.instances], ready: row[at.ready],
+    minute: minuteOf(old.minute, row, at), jobs: jobsOf(old.jobs, row, at),
   };
 }
 
 // The percentiles in a row are of the last 10 to 20 seconds. If no call has ended since, the last known
 // percentiles stay.
-function minuteOf(old, of) {
-  const [calls, refused] = [of("minuteCalls"), of("minuteRefused")];
+function minuteOf(old, row, at) {
+  const calls = row[at.minuteCalls];
+  const refused = row[at.minuteRefused];
   if (!Number(calls) && !Number(refused)) return null;
-  const times = (name) => ({ p50: of(name + "P50NS"), p95: of(name + "P95NS"), p99: of(name + "P99NS") });
-  const fresh = { wait: times("wait"), run: times("run") };
-  const { wait, run } = Number(fresh.run.p99) || !old ? fresh : old;
-  return { calls, failures: of("minuteFailures"), refused, cold: of("minuteCold"), wait, run };
+  const fresh = Number(row[at.runP99NS]) || !old;
+  return {
+    calls, failures: row[at.minuteFailures], refused, cold: row[at.minuteCold],
+    wait: fresh ? { p50: row[at.waitP50NS], p95: row[at.waitP95NS], p99: row[at.waitP99NS] } : old.wait,
+    run: fresh ? { p50: row[at.runP50NS], p95: row[at.runP95NS], p99: row[at.runP99NS] } : old.run,
+  };
 }
 
 // A row does not say why jobs wait, so the numbers of waiting jobs by reason stay as they were.
-function jobsOf(old, of) {
-  const [waiting, running, dead] = [of("jobsWaiting"), of("jobsRunning"), of("jobsDead")];
-  if (old) return { ...old, running, dead };
+function jobsOf(old, row, at) {
+  const waiting = row[at.jobsWaiting];
+  const running = row[at.jobsRunning];
+  const dead = row[at.jobsDead];
+  if (old) return old.running === running && old.dead === dead ? old : { ...old, running, dead };
   if (!Number(waiting) && !Number(running) && !Number(dead)) return old;
   return { scheduled: 0, ready: waiting, running, parked: 0, succeeded: 0, dead, canceled: 0, bytes: 0 };
 }
@@ -60,7 +65,6 @@ function jobsOf(old, of) {
 function withTotals(old, frame, functions, at) {
   const capacity = frame.capacity ?? old.capacity;
   if (!frame.totals) return { ...old, capacity };
-  const of = (name) => frame.totals[at[name]];
-  const { inFlight, queued, runaways, minute, jobs } = numbersOf(old, of);
+  const { inFlight, queued, runaways, minute, jobs } = numbersOf(old, frame.totals, at);
   return { ...old, functions, inFlight, queued, runaways, capacity, minute: minute ?? { ...old.minute, calls: 0, failures: 0, refused: 0, cold: 0 }, jobs: jobs ?? old.jobs };
 }

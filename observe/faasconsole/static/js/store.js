@@ -39,6 +39,9 @@ export const now = () => Date.now() + state.skew;
 /** Returns the last answer to a need, or undefined. */
 export const doc = (key) => state.data.get(key)?.doc;
 
+/** Returns when the last answer to a need came, or undefined. Frames do not count. */
+export const askedAt = (key) => state.data.get(key)?.at;
+
 /** Returns the error in place of an answer, or undefined. */
 export const problem = (key) => state.data.get(key)?.problem;
 
@@ -347,15 +350,19 @@ function joined(before, s) {
 /** Returns functions that read the columns of a point. */
 export function columns(answer) {
   const at = Object.fromEntries(answer.columns.map((c, i) => [c, i]));
-  const of = (name) => (p) => n(p[at[name]]);
-  const outcomes = answer.columns.slice(1, answer.columns.indexOf("cold"));
-  return {
-    outcomes,
-    of,
-    start: (p) => p[0],
-    calls: (p) => outcomes.reduce((sum, o) => sum + n(p[at[o]]), 0),
-    failures: (p) => outcomes.reduce((sum, o) => sum + (o === "ok" || o === "canceled" ? 0 : n(p[at[o]])), 0),
+  const of = (name) => {
+    const i = at[name];
+    return (p) => n(p[i]);
   };
+  const outcomes = answer.columns.slice(1, answer.columns.indexOf("cold"));
+  const bad = outcomes.filter((o) => o !== "ok" && o !== "canceled").map((o) => at[o]);
+  const sum = (p, places) => {
+    let all = 0;
+    for (const i of places) if (p[i]) all += Number(p[i]);
+    return all;
+  };
+  const ended = outcomes.map((o) => at[o]);
+  return { outcomes, of, runNS: of("runNS"), runP50NS: of("runP50NS"), waitNS: of("waitNS"), start: (p) => p[0], calls: (p) => sum(p, ended), failures: (p) => sum(p, bad) };
 }
 
 /** Returns a function's points for every step of the range, with 0 where nothing ended: {x, of(f)}. */
@@ -367,5 +374,6 @@ export function grid(answer, points, seconds) {
   const byStart = new Map(points.map((p) => [p[0], p]));
   const x = [];
   for (let t = start; t <= end; t += step) x.push(t);
-  return { x, step, of: (f, none = 0) => x.map((t) => (byStart.has(t) ? f(byStart.get(t)) : none)) };
+  const rows = x.map((t) => byStart.get(t));
+  return { x, step, of: (f, none = 0) => rows.map((p) => (p ? f(p) : none)) };
 }

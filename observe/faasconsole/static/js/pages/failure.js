@@ -13,9 +13,20 @@ export const stateOf = (outcome) => ({ TimedOut: "stuck", Panicked: "failing", E
 /** Returns the message as the handler wrote it, without the words that faas has put before it. */
 export const plain = (text) => (text ?? "").replace(/^faas: invoke "[^"]*": (panic: (runtime error: )?)?/, "");
 
+const normals = new Map(); // a cache: text → normal(text). Most failures have one of a few texts
+
 /** Returns the message without the parts that differ from call to call, so that similar failures are in one
  * group. */
 export function normal(text) {
+  const known = normals.get(text);
+  if (known !== undefined) return known;
+  const made = normalOf(text);
+  if (normals.size >= 2000) normals.clear();
+  if (text.length < 500) normals.set(text, made);
+  return made;
+}
+
+function normalOf(text) {
   return plain(text).split("\n")[0].replace(/"[^"]*"|'[^']*'/g, "‹s›").replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/gi, "‹id›").replace(/\b\d{4}-\d\d-\d\d\b/g, "‹date›").replace(/\d+(\.\d+)?/g, "‹n›").slice(0, 160);
 }
 

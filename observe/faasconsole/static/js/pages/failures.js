@@ -1,12 +1,12 @@
 // Failed calls, in groups.
 
-import { h, mark, word, icon } from "../dom.js";
+import { h, mark, word, icon, stay, standing } from "../dom.js";
 import { doc, problem, has, now, state } from "../store.js";
 import { part } from "../api.js";
 import { link, here, go, range } from "../route.js";
 import { plural, count, clock, minute, ago } from "../format.js";
 import { says, table, section, absent, since, at, number, yours } from "../parts.js";
-import { chart, spark, twin } from "../chart.js";
+import { chart, still, spark, twin } from "../chart.js";
 import { drawer, normal, stateOf } from "./failure.js";
 import { bulk, report, box, can, isChosen } from "./again.js";
 
@@ -27,10 +27,10 @@ export function needs(route) {
 export function view(route) {
   const answer = doc("page:failures");
   const trouble = has("ring") ? problem("page:failures") : { option: "WithRing" };
-  const chosen = answer ? answer.failures.filter((f) => within(f, route)) : [];
+  const chosen = answer ? chosenOf(answer.failures, route) : [];
   const list = groups(chosen);
-  const left = h("div", { class: "list", "data-key": "list" }, heading(answer, chosen, list, route), report(), filters(answer, route),
-    trouble ? captures(trouble) : answer && (answer.failures.length ? [timeline(answer.failures, route), list.length ? [groupTable(list, route), bulk(list)] : h("p", { class: "muted", "data-key": "none" }, "No call failed within what is selected.")] : nothing(route)));
+  const left = h("div", { class: "list", "data-key": "list" }, heading(answer, chosen, list, route), report(), stay(standing("filters"), [answer, location.hash], () => filters(answer, route)),
+    trouble ? captures(trouble) : answer && (answer.failures.length ? [still(standing("when"), [answer, binOf(route), state.host?.started, location.hash], () => timeline(answer.failures, route)), list.length ? [groupTable(list, route), bulk(list)] : h("p", { class: "muted", "data-key": "none" }, "No call failed within what is selected.")] : nothing(route)));
   if (!route.params.id) return left;
   return h("div", { class: "withdrawer", "data-key": "drawer" }, left, drawer(route, list));
 }
@@ -42,8 +42,18 @@ function selected(route) {
   return Number.isFinite(from) ? [from, Number.isFinite(to) ? to : null] : null;
 }
 
-function within(f, route) {
+let chosenLast = { all: null, hash: "", chosen: [] };
+
+/** Returns the failures that the viewer has selected. It is the same array while they are the same. */
+function chosenOf(all, route) {
+  if (chosenLast.all === all && chosenLast.hash === location.hash) return chosenLast.chosen;
   const span = selected(route);
+  const chosen = span || route.params.outcome ? all.filter((f) => within(f, route, span)) : all;
+  chosenLast = { all, hash: location.hash, chosen };
+  return chosen;
+}
+
+function within(f, route, span) {
   const t = startOf(f);
   return (!span || (t >= span[0] && t < (span[1] ?? Infinity))) && (!route.params.outcome || f.outcome === route.params.outcome);
 }
@@ -73,7 +83,7 @@ function filters(answer, route) {
   const chip = (drop, ...words) => h("span", { class: "chip on" }, words, h("button", { class: "chipx", type: "button", "aria-label": "Remove the filter " + drop[0], onclick: () => go(here(Object.fromEntries(drop.map((k) => [k, ""])))) }, icon("x")));
   const span = selected(route);
   const outcomes = new Map();
-  for (const f of answer?.failures ?? []) outcomes.set(f.outcome, (outcomes.get(f.outcome) ?? 0) + 1);
+  for (const g of answer ? groups(answer.failures) : []) outcomes.set(g.outcome, (outcomes.get(g.outcome) ?? 0) + g.calls.length);
   const chips = [
     span && chip(["from", "to"], spanWords(span, range(route).seconds > 300 ? minute : clock)),
     ...["function", "tenant"].filter((k) => route.params[k]).map((k) => chip([k], k, " ", word(route.params[k]))),
@@ -93,7 +103,7 @@ function nothing(route) {
 }
 
 // Caches, by call, since the same answer is drawn each second.
-const [messages, starts] = [new WeakMap(), new WeakMap()];
+const [messages, starts, grouped] = [new WeakMap(), new WeakMap(), new WeakMap()];
 
 /** Returns when a call began, in seconds since 1970. */
 function startOf(f) {
@@ -107,11 +117,17 @@ function messageOf(f) {
   return messages.get(f);
 }
 
+/** Returns the groups of a list of failures, the largest first. They are the same for the same list. */
 function groups(list) {
+  if (!grouped.has(list)) grouped.set(list, groupsOf(list));
+  return grouped.get(list);
+}
+
+function groupsOf(list) {
   const all = new Map();
   for (const f of list) {
     const message = messageOf(f);
-    const key = [f.function, f.outcome, message].join("\0");
+    const key = `${f.function}\0${f.outcome}\0${message}`;
     let g = all.get(key);
     if (!g) all.set(key, (g = { key, function: f.function, outcome: f.outcome, message, calls: [], versions: new Set(), tenants: new Set() }));
     g.calls.push(f);
@@ -132,16 +148,30 @@ function groups(list) {
  * the failures of a failing function, or if it first occurred in the second half of the range. */
 function loud(g, route) {
   if (g.outcome !== "Failed") return stateOf(g.outcome) !== "none";
-  if (g.most && doc("functions")?.functions.find((f) => f.name === g.function)?.state === "failing") return true;
+  if (g.most && isFailing(g.function)) return true;
   const [end, began] = [now(), new Date(state.host?.started ?? 0).getTime()];
   const start = Math.max(end - range(route).seconds * 1000, began);
   return g.calls.length > 2 && end - start > 60e3 && new Date(g.first.start) > start + (end - start) / 2;
 }
 
+let failing = { functions: undefined, names: new Set() };
+
+function isFailing(name) {
+  const functions = doc("functions")?.functions;
+  if (failing.functions !== functions) failing = { functions, names: new Set((functions ?? []).filter((f) => f.state === "failing").map((f) => f.name)) };
+  return failing.names.has(name);
+}
+
+/** Returns the start of the last column of the chart, in seconds. It has 60 columns. */
+function binOf(route) {
+  const width = range(route).seconds / 60;
+  return Math.floor(now() / 1000 / width) * width;
+}
+
 function timeline(list, route) {
   const r = range(route);
   const width = r.seconds / 60;
-  const end = Math.floor(now() / 1000 / width) * width;
+  const end = binOf(route);
   const began = Math.min(new Date(state.host?.started ?? 0) / 1000, end - 6 * width);
   const x = Array.from({ length: 60 }, (_, i) => end - (59 - i) * width).filter((t) => t + width > began);
   const [name] = worst(groups(list));
@@ -156,7 +186,7 @@ function timeline(list, route) {
   const rest = sum(all) - sum(own);
   const span = selected(route);
   const late = list.filter((f) => f.function === name && f.outcome === "TimedOut").length * 2 > sum(own);
-  return section("when", `Per ${{ 5: "5 seconds", 60: "minute", 1440: "24 minutes" }[width]}`, "drag to select, or shift and the arrow keys", twin("Failures over time", ["Time, UTC", name, "Others"], x.map((t, i) => [clock(t * 1000), String(own[i]), String(all[i] - own[i])])),
+  return section("when", `Per ${{ 5: "5 seconds", 60: "minute", 1440: "24 minutes" }[width]}`, "drag to select, or shift and the arrow keys", twin("Failures over time", ["Time, UTC", name, "Others"], () => x.map((t, i) => [clock(t * 1000), String(own[i]), String(all[i] - own[i])])),
     chart("when", { label: `Failed calls, ${r.words}: ${sum(own)} of ${name}, ${rest} of others.${span ? ` Selected: ${spanWords(span)}.` : ""}`, height: 120, x, span: [x[0], end + width], rest: span && h("span", null, "selected ", h("b", null, spanWords(span, clock))), value: (v) => count(v),
       brush: { from: span && span[0], to: span && span[1], step: width, set: (from, to) => go(here({ from: iso(from), to: to >= end + width ? "" : iso(to) }), true) },
       readout: (t) => { const i = x.indexOf(t); return [h("span", null, word(name), " ", h("b", null, String(own[i]))), h("span", null, "others ", h("b", null, String(all[i] - own[i])))]; },

@@ -6,7 +6,7 @@ import { put, post, get, part } from "../api.js";
 import { range, link } from "../route.js";
 import { n, digits, count, percent, duration, minute, clock, long, money, amounts, bytes, plural, pretty, fault } from "../format.js";
 import { says, section, table, number, share, time, a, absent, since as ago, ask, split } from "../parts.js";
-import { chart, twin } from "../chart.js";
+import { chart, still, twin } from "../chart.js";
 import { since, culprit, interval, cure } from "../judge.js";
 import { normal } from "./failure.js";
 
@@ -29,18 +29,32 @@ export function view(route) {
   const f = doc("page:function");
   if (!f) return problem("page:function") ? says("none", word(route.name), h("p", { class: "muted" }, "There is no such function, or you may not see it. ", a(link("functions"), "All functions"))) : [says("none", word(route.name)), absent()];
   const merged = together(doc("page:series"), f);
+  const joint = [merged, problem("page:series"), doc("page:decisions"), state.restarts.length];
+  const fixed = settings(f);
+  const times = JSON.stringify(f.numbers?.minute);
   return [
-    head(f, route),
-    keep("facts", [f], () => facts(f)),
-    keep("jump", [f], () => h("nav", { class: "jump", "aria-label": "On this page", "data-key": "jump" }, jumps(f).map(([id, name]) => h("a", { href: location.hash, onclick: (e) => { e.preventDefault(); document.getElementById(id)?.scrollIntoView({ behavior: "smooth" }); } }, name)))),
+    keep("head", [f, ...joint, state.host], () => head(f, route)),
+    keep("facts", [fixed], () => facts(f)),
+    keep("jump", [fixed], () => h("nav", { class: "jump", "aria-label": "On this page", "data-key": "jump" }, jumps(f).map(([id, name]) => h("a", { href: location.hash, onclick: (e) => { e.preventDefault(); document.getElementById(id)?.scrollIntoView({ behavior: "smooth" }); } }, name)))),
     h("div", { class: "fnpage", "data-key": "fnpage" },
-      h("div", { class: "charts" }, demand(f, merged, route), latency(f, merged, route), outcomes(merged, route)),
-      h("div", { class: "tables" }, versions(f), failures(f, route), keep("refusals", [f], () => refusals(f)), keep("tenants", [doc("page:usage"), f.name], () => tenants(f)), runaways(f), keep("cost", [doc("page:usage"), f.name], () => cost(f)), keep("config", [f], () => config(f)))),
+      h("div", { class: "charts" }, drawn("demand", [fixed, f.numbers?.instances, f.numbers?.queued, f.versions.map((v) => v.numbers?.instances).join(), ...joint], () => demand(f, merged, route)), drawn("latency", [f.name, times, merged, state.restarts.length], () => latency(f, merged, route)), drawn("outcomes", joint, () => outcomes(merged, route))),
+      h("div", { class: "tables" }, versions(f), failures(f, route), keep("refusals", [fixed, JSON.stringify(f.numbers?.refused)], () => refusals(f)), keep("tenants", [doc("page:usage"), f.name], () => tenants(f)), runaways(f), keep("cost", [doc("page:usage"), f.name], () => cost(f)), keep("config", [fixed], () => config(f)))),
   ];
+}
+
+let settled = { of: null, text: "" };
+
+/** Returns a text with all that is known of a function but its numbers. */
+function settings(f) {
+  if (settled.of !== f) settled = { of: f, text: JSON.stringify({ ...f, numbers: null, versions: f.versions.map((v) => ({ ...v, numbers: null })) }) };
+  return settled.text;
 }
 
 // A section that is made anew only when what it shows is.
 const keep = (id, of, make) => stay(standing(id), [...of, location.hash], make);
+
+// The same for a section with charts.
+const drawn = (id, of, make) => still(standing(id), [...of, location.hash], make);
 
 const jumps = (f) => [["demand", "Demand"], ["latency", "Latency"], ["outcomes", "Outcomes"], f.versions.length > 1 && ["versions", "Versions"], ["failures", "Failures"], ["refusals", "Refusals"], ["tenants", "Tenants"], ["runaways", "Runaways"], ["cost", "Cost"], ["config", "Configuration"]].filter(Boolean);
 
@@ -164,7 +178,7 @@ function demand(f, all, route) {
   if (!all) return section("demand", "Demand and capacity", null, null, has("recorder") ? absent(problem("page:series")) : h("p", { class: "muted" }, "The host has no recorder."));
   const c = columns(all);
   const g = grid(all, all.series[0].points, r.seconds);
-  const wanted = g.of((p) => (c.of("runNS")(p) || c.calls(p) * c.of("runP50NS")(p)) / 1e9 / g.step);
+  const wanted = g.of((p) => (c.runNS(p) || c.calls(p) * c.runP50NS(p)) / 1e9 / g.step);
   const scale = (doc("page:decisions")?.decisions ?? []).filter((d) => d.load).toReversed();
   const series = [{ name: "demand", value: digits(wanted.at(-1) ?? 0), values: wanted, kind: "area", token: "p1" }];
   const now_ = n(f.numbers?.instances);
@@ -185,7 +199,7 @@ function demand(f, all, route) {
     return d ? [h("b", null, `${d.from} → ${d.to}`), h("span", null, d.rule), h("span", null, "wish ", h("b", null, String(d.wanted))), h("span", null, "stable ", h("b", null, digits(d.load.stable))), h("span", null, "burst ", h("b", null, digits(d.load.burst))), h("span", null, "queue ", h("b", null, String(d.load.queued)))] : null;
   };
   return section("demand", "Demand, capacity, queue", `slots, ${r.words}${scale.length ? "; ▲ ▼ where the scale changed" : ""}`,
-    twin("Changes of scale", ["Time, UTC", "Change", "Rule", "Wish", "Stable", "Burst"], scale.slice(-60).toReversed().map((d) => [clock(d.time), `${d.from} → ${d.to}`, d.rule, String(d.wanted), digits(d.load.stable), digits(d.load.burst)])),
+    twin("Changes of scale", ["Time, UTC", "Change", "Rule", "Wish", "Stable", "Burst"], () => scale.slice(-60).toReversed().map((d) => [clock(d.time), `${d.from} → ${d.to}`, d.rule, String(d.wanted), digits(d.load.stable), digits(d.load.burst)])),
     chart("demand", { label: `Demand of ${f.name} in slots, ${r.words}: ${digits(wanted.at(-1) ?? 0)} now${limit ? `, limit ${limit}` : ""}.`, height: 220, left: 56, span: spanOf(g), x: g.x, series, max: limit && limit <= 4 * Math.max(...wanted, now_, 1) ? limit : 1, value: (v) => digits(v), events: moves(f), readout,
       marks: scale.map((d, i) => ({ t: new Date(d.time).getTime() / 1000, y: after[i], up: n(d.to) > n(d.from), text: `${d.from} → ${d.to}` })) }),
     waiting(f, c, g, r));
@@ -211,7 +225,7 @@ function scaled(scale, f) {
 // step.
 function waiting(f, c, g, r) {
   const width = Math.max(1, Math.round(g.x.length / 60));
-  const all = g.of((p) => c.of("waitNS")(p) / 1e9 / g.step);
+  const all = g.of((p) => c.waitNS(p) / 1e9 / g.step);
   const x = g.x.filter((_, i) => i % width === 0);
   const values = x.map((_, i) => { const part_ = all.slice(i * width, (i + 1) * width); return part_.reduce((sum, v) => sum + v, 0) / part_.length; });
   const queued = n(f.numbers?.queued);
@@ -277,6 +291,8 @@ function latency(f, all, route) {
 
 const tokens = { failed: "failing", panicked: "p6", timedOut: "stuck", exited: "p2", outputInvalid: "p7", initFailed: "p4", canceled: "idle" };
 
+const sumBy = (points, of) => points.reduce((sum, p) => sum + of(p), 0);
+
 function outcomes(all, route) {
   if (!all) return null;
   const r = range(route);
@@ -285,7 +301,7 @@ function outcomes(all, route) {
   const width = Math.max(1, Math.round(g.x.length / 60));
   const x = g.x.filter((_, i) => i % width === 0);
   const bin = (f) => { const v = g.of(f); return x.map((_, i) => v.slice(i * width, (i + 1) * width).reduce((sum, one) => sum + one, 0) / width / g.step); };
-  const sums = c.outcomes.map((o) => [o, all.series[0].points.reduce((sum, p) => sum + c.of(o)(p), 0)]).filter(([, v]) => v);
+  const sums = c.outcomes.map((o) => [o, sumBy(all.series[0].points, c.of(o))]).filter(([, v]) => v);
   const total = sums.reduce((t, [, v]) => t + v, 0);
   const bad = sums.filter(([o]) => o !== "ok").sort((x1, y1) => y1[1] - x1[1]);
   let below = x.map(() => 0);
@@ -296,7 +312,7 @@ function outcomes(all, route) {
   const ok = sums.find(([o]) => o === "ok");
   const whole = ok ? bin(c.of("ok")).map((v, i) => v + below[i]) : below;
   return section("outcomes", "Outcomes", `calls per second, ${r.words}`,
-    twin("Outcomes", ["Outcome", "Calls", "Share, %"], sums.map(([o, v]) => [o, count(v), percent(v, total)])),
+    twin("Outcomes", ["Outcome", "Calls", "Share, %"], () => sums.map(([o, v]) => [o, count(v), percent(v, total)])),
     total ? chart("outcomes", { label: `Outcomes, ${r.words}: ${sums.map(([o, v]) => `${o} ${percent(v, total)} %`).join(", ")}.`, height: 160, left: 56, span: spanOf(g), x, value: (v) => digits(v), events: [], series: [{ name: "ok", value: `${percent(ok?.[1] ?? 0, total)} %`, values: whole, kind: "bars", token: "g3" }, ...bars] }) : h("p", { class: "muted" }, "No call has ended within this range."));
 }
 

@@ -1,12 +1,12 @@
 // All functions, as a table.
 
-import { h, mark, word } from "../dom.js";
-import { doc, problem, seriesNeed, columns, grid, has, may } from "../store.js";
+import { h, mark, word, stay, standing } from "../dom.js";
+import { doc, askedAt, problem, seriesNeed, columns, grid, has, may } from "../store.js";
 import { range, link, here, go } from "../route.js";
 import { digits, amount, plural, count, n } from "../format.js";
 import { says, table, number, share, time, absent, denied, yours, split, costs } from "../parts.js";
 import { spark, thin } from "../chart.js";
-import { troubles, ranks } from "../judge.js";
+import { troubles, byTrouble, tally } from "../judge.js";
 import { most } from "./overview.js";
 
 export function needs(route) {
@@ -24,21 +24,24 @@ export function view(route) {
   const { state, label, q } = route.params;
   const all = answer.functions;
   if (!all.length && !may("see")) return says("none", "There is no function here that you may see", denied());
-  const list = all.filter((f) => (!state || f.state === state) && (!label || labels(f).includes(label)) && (!q || f.name.toLowerCase().includes(q.toLowerCase())));
+  const ranked = ["name", "-name", undefined].includes(route.params["functions-sort"]);
+  const ordered = ranked ? byTrouble(all) : all;
+  const list = !state && !label && !q ? ordered : ordered.filter((f) => (!state || f.state === state) && (!label || labels(f).includes(label)) && (!q || f.name.toLowerCase().includes(q.toLowerCase())));
   const bad = new Set(troubles(all, []).map((t) => t.of.name)).size;
-  const chosen = new Set([...all.flatMap(labels)]);
+  const of = tally(all);
   const use = doc("usage");
   const seen = all.some((f) => f.numbers);
   const facts = [`${count(all.length)} in all`, seen && `${digits(n(answer.totals.minute.calls) / 60)} calls per second`, use?.book && `${amount(use.total.list, use.book.currency).join("\u00a0")} ${use.source === "ledger" ? "today" : "since the start"}`];
   const own = columnsOf(route);
+  const off = hidden(route);
   return [
-    h("div", { class: "head", "data-key": "head" }, says(!seen && all.length ? "none" : bad ? (all.find((f) => f.state === "failing") ? "failing" : "refusing") : "well", !all.length ? "No function is registered yet" : !seen ? `${plural(all.length, "function", "functions")} that you may call or look at` : bad ? `${plural(bad, "function needs", "functions need")} looking at` : all.length === 1 ? `The one function${yours()} is well` : `All ${count(all.length)} functions${yours()} are well`,
-      h("span", { class: "muted" }, facts.filter(Boolean).join(" · "))), all.length ? chooser(own, route) : null),
-    h("div", { class: "chips", role: "group", "aria-label": "Filters", "data-key": "chips" },
-      states.filter((one) => all.some((f) => f.state === one)).map((one) => chip(`${one} ${all.filter((f) => f.state === one).length}`, state === one, here({ state: state === one ? "" : one }), mark(one, true))),
-      [...chosen].sort().slice(0, 12).map((one) => chip(word(one), label === one, here({ label: label === one ? "" : one }))),
-      h("label", { class: "field" }, h("span", { class: "vh" }, "Name contains"), h("input", { type: "text", value: q ?? "", placeholder: "Name contains…", oninput: (e) => go(here({ q: e.target.value }), true) }))),
-    list.length ? functionTable(list, own.filter((c) => !hidden(route).has(c.name))) : all.length ? h("p", { class: "muted" }, "No function matches these filters.") : null,
+    h("div", { class: "head", "data-key": "head" }, says(!seen && all.length ? "none" : bad ? (of.failing ? "failing" : "refusing") : "well", !all.length ? "No function is registered yet" : !seen ? `${plural(all.length, "function", "functions")} that you may call or look at` : bad ? `${plural(bad, "function needs", "functions need")} looking at` : all.length === 1 ? `The one function${yours()} is well` : `All ${count(all.length)} functions${yours()} are well`,
+      h("span", { class: "muted" }, facts.filter(Boolean).join(" · "))), all.length ? stay(standing("choose"), [own.map((c) => c.name).join(), location.hash], () => chooser(own, route)) : null),
+    stay(standing("chips"), [JSON.stringify(of), askedAt("functions"), all.length, location.hash], () => h("div", { class: "chips", role: "group", "aria-label": "Filters", "data-key": "chips" },
+      states.filter((one) => of[one]).map((one) => chip(`${one} ${of[one]}`, state === one, here({ state: state === one ? "" : one }), mark(one, true))),
+      [...new Set(all.flatMap(labels))].sort().slice(0, 12).map((one) => chip(word(one), label === one, here({ label: label === one ? "" : one }))),
+      h("label", { class: "field" }, h("span", { class: "vh" }, "Name contains"), h("input", { type: "text", value: q ?? "", placeholder: "Name contains…", oninput: (e) => go(here({ q: e.target.value }), true) })))),
+    list.length ? functionTable(list, own.filter((c) => !off.has(c.name))) : all.length ? h("p", { class: "muted" }, "No function matches these filters.") : null,
     h("p", { class: "tag", "data-key": "hint" }, h("kbd", null, "j"), " ", h("kbd", null, "k"), " move · ", h("kbd", null, "enter"), " open · ", h("kbd", null, "?"), " all keys"),
   ];
 }
@@ -57,7 +60,7 @@ function chooser(own, route) {
     h("ul", { class: "pop" }, others.map((c) => h("li", null, h("label", null, h("input", { type: "checkbox", checked: !off.has(c.name), onchange: () => go(flip(c.name), true) }), c.title)))));
 }
 
-const functionTable = (list, columns_) => table({ id: "functions", caption: "Functions", rows: list, key: (f) => f.name, order: "name", open: (f) => go(link("functions", f.name)), columns: columns_ });
+const functionTable = (list, columns_) => table({ id: "functions", caption: "Functions", rows: list, key: (f) => f.name, order: "name", ranked: "name", open: (f) => go(link("functions", f.name)), columns: columns_ });
 
 function columnsOf(route) {
   const answer = doc("page:series");
@@ -65,7 +68,6 @@ function columnsOf(route) {
   const r = range(route);
   const use = doc("usage");
   const { all: cost, paid } = costs(use);
-  const rank = ranks(doc("functions").functions);
   const m = (f) => f.numbers?.minute;
   const rate = (f) => n(m(f)?.calls) / 60;
   const line = (f) => {
@@ -76,7 +78,7 @@ function columnsOf(route) {
   };
   const q = (name, title, of, cls) => ({ name, title, class: "n " + cls, sort: (f) => n(of(f)), of, cell: (f) => time(of(f)) });
   return [
-    { name: "name", title: "State and function", first: "", sort: (f) => rank.get(f.name), of: (f) => `${f.state} ${labels(f)[0]}`, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p3" }, labels(f)[0] ? word(labels(f)[0].split("=")[1]) : "")) },
+    { name: "name", title: "State and function", first: "", sort: true, of: (f) => `${f.state} ${labels(f)[0]}`, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p3" }, labels(f)[0] ? word(labels(f)[0].split("=")[1]) : "")) },
     { name: "version", title: "Version", class: "p3", of: (f) => f.aliases, cell: version },
     { name: "rate", title: "Calls/s", class: "n", sort: rate, of: (f) => m(f)?.calls ?? Boolean(f.numbers), cell: (f) => (f.numbers ? number(rate(f), { text: digits(rate(f)) }) : number()) },
     { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "p3 spk", label: false, of: () => answer, cell: line },

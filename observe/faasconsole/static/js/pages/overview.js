@@ -6,7 +6,7 @@ import { range, link } from "../route.js";
 import { digits, count, percent, span, money, amount, amounts, plural, minute, clock, duration, weight, n } from "../format.js";
 import { says, section, table, number, share, time, a, fn, absent, denied, yours, bar, at, costs } from "../parts.js";
 import { chart, twin, spark, thin } from "../chart.js";
-import { troubles, byTrouble, why, since, culprit } from "../judge.js";
+import { troubles, byTrouble, tally, why, since, culprit } from "../judge.js";
 
 /** The most functions for which the overview requests a series each. If there are more, it requests only
  * their sum. */
@@ -36,9 +36,9 @@ export function view(route) {
   const list = answer.functions;
   if (!list.length) return may("see") ? empty() : says("none", "There is no function here that you may see", denied());
   if (!list.some((f) => f.numbers)) return unnumbered(list, route);
-  const all = steady("says", troubles(list, doc("tenants")?.tenants), (t) => t.kind + (t.of?.name ?? t.tenant?.tenant));
+  const all = steady(troubles(list, doc("tenants")?.tenants), (t) => t.kind + (t.of?.name ?? t.tenant?.tenant));
   return [
-    sentence(all, list, route),
+    stay(standing("says"), [all.length, ...all.slice(0, 5).flatMap((t) => [t.kind, t.of ?? t.tenant]), JSON.stringify(tally(list)), doc("page:series"), doc("decisions"), may("see"), location.hash], () => sentence(all, list, route)),
     six(answer, route),
     h("div", { class: "two", "data-key": "two" },
       h("div", null, slots(answer, route), nowTable(list, route)),
@@ -46,18 +46,31 @@ export function view(route) {
   ];
 }
 
-const orders = new Map(); // of each list: when it was ranked, and its names in that order
+// Rows should not jump while they are read, so the troubles and the first functions are ranked once in ten seconds of the clock, at
+// the same time.
+const turn = () => Math.floor(Date.now() / 10e3);
 
-/** The list in its earlier order, if it was ranked within the same ten seconds of the clock. Rows should not jump while
- * they are read, and the sentence and the table are ranked at the same time. */
-function steady(id, list, name) {
-  const old = orders.get(id);
-  const at = Math.floor(Date.now() / 10e3);
-  if (!old || at !== old.at || old.names.size !== list.length || !list.every((one) => old.names.has(name(one)))) {
-    orders.set(id, { at, names: new Map(list.map((one, i) => [name(one), i])) });
+let order = { at: 0, names: new Map() }; // when the troubles were ranked, and their names in that order
+
+/** Returns the list in its earlier order, if the same list was ranked within the same ten seconds. */
+function steady(list, name) {
+  const at = turn();
+  if (at !== order.at || order.names.size !== list.length || !list.every((one) => order.names.has(name(one)))) {
+    order = { at, names: new Map(list.map((one, i) => [name(one), i])) };
     return list;
   }
-  return list.toSorted((x, y) => old.names.get(name(x)) - old.names.get(name(y)));
+  return list.toSorted((x, y) => order.names.get(name(x)) - order.names.get(name(y)));
+}
+
+let first = { at: 0, length: 0, rows: [] }; // when the functions were ranked, and the places and names of the first ten
+
+/** Returns the first ten functions. Within the same ten seconds they are the same, while the list has the same functions. */
+function ten(list) {
+  const at = turn();
+  if (at !== first.at || list.length !== first.length || first.rows.some(([i, name]) => list[i].name !== name)) {
+    first = { at, length: list.length, rows: byTrouble(list).slice(0, 10).map((f) => [list.indexOf(f), f.name]) };
+  }
+  return first.rows.map(([i]) => list[i]);
 }
 
 function empty() {
@@ -76,11 +89,10 @@ function unnumbered(list, route) {
 
 function sentence(all, list, route) {
   if (!all.length) {
-    const idle = list.filter((f) => f.state === "idle").length;
+    const idle = tally(list).idle;
     return says("well", allWell(list), idle ? h("span", { class: "muted" }, `${idle} of them idle`) : null);
   }
-  const well = list.filter((f) => f.state === "well").length;
-  const idle = list.filter((f) => f.state === "idle").length;
+  const { well = 0, idle = 0 } = tally(list);
   return says(all[0].state, words(all[0], route, true),
     all.slice(1, 5).map((t) => h("span", null, mark(t.state), h("span", null, words(t, route)))),
     all.length > 5 ? h("span", { class: "muted" }, `and ${all.length - 5} more`) : null,
@@ -122,9 +134,9 @@ function six(answer, route) {
   const t = answer.totals;
   const m = t.minute;
   const total = doc("page:total");
-  const c = total && columns(total);
-  const g = total?.series[0] && grid(total, total.series[0].points, range(route).seconds);
-  const line = (f, st) => g && spark(thin(g.of(f), 60), st, 104, 24);
+  const c = total?.series[0] && columns(total);
+  const g = c && gridOf(total, range(route).seconds);
+  const line = (id, f, st) => g && stay(standing("line:" + id), [total, st, location.hash], () => { const el = spark(thin(g.of(f), 60), st, 104, 24); el.setAttribute("data-key", "line:" + id); return el; });
   const calls = n(m.calls);
   const bad = calls && n(m.failures) / calls >= 0.01 ? "failing" : "";
   const waits = n(t.queued) > 0 ? "stuck" : "";
@@ -133,17 +145,42 @@ function six(answer, route) {
   const use = doc("usage");
   const cell = (name, value, unit, below, pic) => h("div", null, h("dt", null, name), h("dd", { class: "v" }, value, unit ? h("span", null, "\u00a0" + unit) : null), h("dd", { class: "s" }, h("span", null, below), pic));
   return h("dl", { class: "six", "aria-label": "Now", "data-key": "six" },
-    cell("Calls per second", digits(calls / 60), "", "last minute", c && line((p) => c.calls(p) / g.step)),
-    cell("Errors", percent(n(m.failures), calls), "%", `${count(m.failures)} failed`, c && line((p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
-    cell("Wait, p99", wd, wu, "for a slot", c && line(c.of("waitP99NS"), waits)),
-    cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line(c.of("runP99NS"))),
-    cell("In flight", count(t.inFlight), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && g && line((p) => busy(c, p, g.step))),
+    cell("Calls per second", digits(calls / 60), "", "last minute", c && line("calls", (p) => c.calls(p) / g.step)),
+    cell("Errors", percent(n(m.failures), calls), "%", `${count(m.failures)} failed`, c && line("errors", (p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
+    cell("Wait, p99", wd, wu, "for a slot", c && line("wait", c.of("waitP99NS"), waits)),
+    cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line("run", c.of("runP99NS"))),
+    cell("In flight", count(t.inFlight), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && line("busy", (p) => busy(c, p, g.step))),
     use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", ...amount(use.total.list, use.book.currency), projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
 }
 
 // How many calls were running, by Little's law: the time that calls have run in a step, divided by the
 // step.
-const busy = (c, p, step) => (c.of("runNS")(p) || c.calls(p) * c.of("runP50NS")(p)) / 1e9 / step;
+const busy = (c, p, step) => (c.runNS(p) || c.calls(p) * c.runP50NS(p)) / 1e9 / step;
+
+let gridded = { answer: null, grid: null };
+
+/** The grid of an answer with one series. */
+function gridOf(answer, seconds) {
+  if (gridded.answer !== answer || gridded.seconds !== seconds) gridded = { answer, seconds, grid: grid(answer, answer.series[0].points, seconds) };
+  return gridded.grid;
+}
+
+let used = { answer: null, hash: "", rows: [] };
+
+/** Slots in use of each series of an answer, and how many calls waited, at each step of the range. */
+function uses(answer, r) {
+  if (used.answer === answer && used.hash === location.hash) return used.rows;
+  const c = columns(answer);
+  const rows = answer.series.filter((one) => one.points.length).map((one) => {
+    const g = answer.series.length === 1 ? gridOf(answer, r.seconds) : grid(answer, one.points, r.seconds);
+    const width = Math.max(1, Math.round(60 / g.step / (r.seconds <= 300 ? 12 : 1)));
+    const values = smooth(g.of((p) => busy(c, p, g.step)), width);
+    const waits = smooth(g.of((p) => c.waitNS(p) / 1e9 / g.step), width);
+    return { name: one.function || "all functions", values, waits, last: values.at(-1) ?? 0, g };
+  });
+  used = { answer, hash: location.hash, rows };
+  return rows;
+}
 
 function projected(use) {
   if (!use.end) return "list price";
@@ -159,15 +196,8 @@ function slots(answer, route) {
   const r = range(route);
   if (!has("recorder")) return null;
   if (!all) return section("slots", "Slots", "in use by function", null, absent(problem("page:series") ?? problem("page:total")));
-  const c = columns(all);
   const bad = new Set(troubles(answer.functions, []).map((t) => t.of.name));
-  const rows = all.series.filter((one) => one.points.length).map((one) => {
-    const g = grid(all, one.points, r.seconds);
-    const width = Math.max(1, Math.round(60 / g.step / (r.seconds <= 300 ? 12 : 1)));
-    const values = smooth(g.of((p) => busy(c, p, g.step)), width);
-    const waits = smooth(g.of((p) => c.of("waitNS")(p) / 1e9 / g.step), width);
-    return { name: one.function || "all functions", values, waits, last: values.at(-1) ?? 0, g };
-  }).toSorted((x, y) => Number(bad.has(x.name)) - Number(bad.has(y.name)) || x.last - y.last);
+  const rows = uses(all, r).toSorted((x, y) => Number(bad.has(x.name)) - Number(bad.has(y.name)) || x.last - y.last);
   if (!rows.length) return section("slots", "Slots", "in use by function, " + r.words, null, h("p", { class: "muted" }, "No call has ended within this range."));
   const kept = rows.slice(-12);
   const rest = rows.slice(0, -12);
@@ -219,7 +249,7 @@ function nowTable(list, route) {
     const g = grid(all, s.points, r.seconds);
     return spark(thin(g.of((p) => c.calls(p) / g.step), 40));
   };
-  const rows = steady("now", byTrouble(list), (f) => f.name).slice(0, 10);
+  const rows = ten(list);
   return section("now", "Now", "ranked by errors, then queue and runaways, refusals, dead jobs", a(link("functions"), `All ${plural(list.length, "function", "functions")}`),
     h("div", { class: "cq" }, table({
       id: "now", caption: "Functions, those that need looking at first", className: "now", rows, key: (f) => f.name,
