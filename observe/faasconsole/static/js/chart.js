@@ -62,11 +62,11 @@ function shapeOf({ kind, dash }) {
 export function twin(caption, head, rows) {
   const live = [...document.querySelectorAll("details.twin")].find((d) => d.dataset.twin === caption);
   const list = live?.open ? (typeof rows === "function" ? rows() : rows) : [];
-  return h("details", { class: "twin", "data-twin": caption, ontoggle: touch }, h("summary", null, "Table"),
+  return stay(live, live?.open ? {} : [caption, ...head], () => h("details", { class: "twin", "data-twin": caption, ontoggle: touch }, h("summary", null, "Table"),
     h("div", { class: "twin-box", tabindex: "0", role: "region", "aria-label": caption },
       h("table", null, h("caption", { class: "vh" }, caption),
         h("thead", null, h("tr", null, head.map((c, i) => h("th", { scope: "col", class: i ? "n" : "" }, c)))),
-        h("tbody", null, list.map((r) => h("tr", null, r.map((c, i) => (i ? h("td", { class: "n" }, c) : h("th", { scope: "row" }, c)))))))));
+        h("tbody", null, list.map((r) => h("tr", null, r.map((c, i) => (i ? h("td", { class: "n" }, c) : h("th", { scope: "row" }, c))))))))));
 }
 
 /** Forgets the charts of the view before. It is called before each view is made. */
@@ -163,7 +163,7 @@ function place(id, el) {
     el.onkeydown = (e) => step(d, e);
   }
   if (!d.width) return false;
-  const shape = JSON.stringify([spec.series.map((one) => [one.name, one.kind, one.token]), spec.height, Boolean(spec.heat), Boolean(spec.brush), spec.max !== undefined]);
+  const shape = JSON.stringify([spec.series.map((one) => [one.kind, one.token, one.dash, one.step, one.width]), spec.height, Boolean(spec.heat), Boolean(spec.brush), spec.max !== undefined]);
   d.spec = spec;
   d.height = spec.height;
   const data = dataOf(spec);
@@ -186,11 +186,18 @@ function resize(id, d) {
   else place(id, d.el);
 }
 
-const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max]);
+const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max, spec.series.map((one) => one.name)]);
 
 // A view is made each second, and most of its charts have not changed. Those are not drawn again.
 function unchanged(d, spec, data) {
-  return spec.heat === d.heat && d.rest === restOf(spec) && data.every((values, i) => values === d.data[i] || (values.length === d.data[i].length && values.every((v, k) => v === d.data[i][k])));
+  return spec.heat === d.heat && d.rest === restOf(spec) && data.every((values, i) => equal(values, d.data[i]));
+}
+
+function equal(a, b) {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false; // from the end, where most changes are
+  return true;
 }
 
 // Adds up stacked series, since uPlot does not stack.
@@ -239,7 +246,7 @@ const axis = (own) => ({
 });
 
 function serie(d, one) {
-  const base = { label: one.name ?? "", points: { show: false }, spanGaps: false };
+  const base = { points: { show: false }, spanGaps: false };
   const paths = one.step ? uPlot.paths.stepped({ align: 1 }) : one.kind === "bars" ? uPlot.paths.bars({ size: [0.8, 100], align: 1 }) : undefined;
   if (one.kind === "stack" || one.kind === "hatch") return { ...base, stroke: () => ink("bg"), width: 1, fill: () => fillOf(d, one) };
   if (one.kind === "bars") return { ...base, paths, stroke: () => ink(one.token), width: 0, fill: () => ink(one.token) };
@@ -403,10 +410,14 @@ function step(d, e) {
  * looks small. */
 export function spark(values, state, wide = 72, high = 20) {
   if (values.length < 2) return s("svg", { class: "sp", viewBox: `0 0 ${wide} ${high}`, "aria-hidden": "true" });
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  const reach = Math.max(0.22 * Math.abs(mean), ...values.map((v) => Math.abs(v - mean))) || 1;
-  const y = (v) => (high / 2 - ((v - mean) / reach) * (high / 2 - 2)).toFixed(1);
-  const path = values.map((v, i) => `${i ? "L" : "M"}${((i / (values.length - 1)) * (wide - 3)).toFixed(1)} ${y(v)}`).join("");
+  let mean = 0;
+  for (const v of values) mean += v / values.length;
+  let reach = 0.22 * Math.abs(mean);
+  for (const v of values) reach = Math.max(reach, Math.abs(v - mean));
+  const tall = (high / 2 - 2) / (reach || 1);
+  const long = (wide - 3) / (values.length - 1);
+  let path = "";
+  for (let i = 0; i < values.length; i++) path += `${i ? "L" : "M"}${Math.round(10 * i * long) / 10} ${Math.round(10 * (high / 2 - (values[i] - mean) * tall)) / 10}`;
   return s("svg", { class: "sp " + (state ?? ""), viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" }, s("path", { d: path }));
 }
 
@@ -414,8 +425,13 @@ export function spark(values, state, wide = 72, high = 20) {
 export function thin(values, most) {
   if (values.length <= most) return values;
   const size = values.length / most;
-  return Array.from({ length: most }, (_, i) => {
-    const cut = values.slice(Math.floor(i * size), Math.max(Math.floor(i * size) + 1, Math.floor((i + 1) * size)));
-    return cut.reduce((a, b) => a + b, 0) / cut.length;
-  });
+  const means = [];
+  for (let i = 0; i < most; i++) {
+    const from = Math.floor(i * size);
+    const to = Math.max(from + 1, Math.floor((i + 1) * size));
+    let sum = 0;
+    for (let k = from; k < to; k++) sum += values[k];
+    means.push(sum / (to - from));
+  }
+  return means;
 }
