@@ -178,7 +178,9 @@ function attributes(old, want) {
   const has = want.getAttributeNames();
   for (const name of has) {
     const value = want.getAttribute(name);
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (old.getAttribute(name) === value) continue;
+    if (name === "style") old.style.cssText = value; // the page's policy allows no attribute of that name to be set
+    else old.setAttribute(name, value);
   }
   const had = old.attributes;
   for (let i = had.length - 1; i >= 0 && had.length > has.length; i--) if (!want.hasAttribute(had[i].name) && !own(old, had[i].name)) old.removeAttribute(had[i].name);
