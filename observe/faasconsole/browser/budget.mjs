@@ -80,6 +80,7 @@ async function once(host, path, rows, seconds) {
   const r = await watch(p.page, seconds);
   console.log(`${path}: ${r.updates} updates, script of each p50 ${ms(r.p50)}, p95 ${ms(r.p95)} (on the clock ${ms(r.wall)}; with the requests beside the stream ${ms(r.all)}); longest task ${ms(r.task)} (${ms(r.taskWall)})`);
   if (rows) await bounded(p.page, path);
+  if (path === "functions") await scrolled(p.page);
   check(!p.faults.length, p.faults.join("\n"));
   await p.close();
   return within(r);
@@ -108,6 +109,21 @@ async function bounded(page, path) {
   }));
   check(rows > 0 && rows <= 120 && elements < 6000, `${path}: ${rows} rows and ${elements} elements are drawn`);
   if (path === "functions") check(all === "1000", `the table says that it has ${all} rows`);
+}
+
+/** Scrolls through the long table, and checks that the window is full of rows wherever it stands. */
+async function scrolled(page) {
+  for (const top of [5000, 12000, 200]) {
+    await page.evaluate((y) => scrollTo(0, y), top);
+    let full = false;
+    for (let i = 0; i < 50 && !full; i++, await sleep(0.1)) {
+      full = await page.evaluate(() => {
+        const spans = [...document.querySelectorAll("main tr[data-row]")].map((tr) => tr.getBoundingClientRect());
+        return spans.at(0).top < innerHeight / 2 && spans.at(-1).bottom >= innerHeight;
+      });
+    }
+    check(full, `the window is not full of rows at ${top} px`);
+  }
 }
 
 /** Waits until the host has no stream: all pages are closed. */
