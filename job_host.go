@@ -278,8 +278,9 @@ func (j *jobHost) deliveryOf(id uuid.UUID) *delivery {
 }
 
 // begun counts a delivery as under way, until ended. If the job has a delivery here already, that one has
-// lost its lease: begun returns it as before, and its call must be ended. The job then waits for its
-// handler, as for a runaway's. j.mu must be held.
+// lost its lease: begun returns it as before, and the caller of begun must end its call. The job's next
+// attempt then waits until the handler of that earlier delivery has returned, as it does for a runaway.
+// j.mu must be held.
 func (j *jobHost) begun(d *delivery) (before *delivery) {
 	id := d.id()
 	before = j.running[id]

@@ -23,8 +23,9 @@ func WithRetry(r Retry) Option { return jobOption(func(p *jobPolicy) { p.retry =
 func WithMaxAge(d time.Duration) Option { return jobOption(func(p *jobPolicy) { p.maxAge = d }) }
 
 // WithRetention sets how long a queue keeps the records of settled jobs: done is for jobs that
-// succeeded or were canceled, dead for jobs that are dead. Defaults: 1 hour and 14 days. A queue
-// that has bounds may forget them earlier.
+// succeeded or were canceled, dead for jobs that are dead. Defaults: 1 hour and 14 days. A
+// memory queue that is full of settled jobs forgets the oldest earlier ([NewMemoryJobs]). The durable
+// queue of package faasnats forgets none earlier: when its store is full, it refuses new jobs.
 func WithRetention(done, dead time.Duration) Option {
 	return jobOption(func(p *jobPolicy) { p.keepDone, p.keepDead = done, dead })
 }
