@@ -28,6 +28,7 @@ type collector struct {
 	gone      []gone
 	oldest    Count
 	capacity  Int // of the router
+	aging     int // how many functions this look may still refresh only because time has passed
 }
 
 // follower is what the collector knows of a function.
@@ -109,6 +110,10 @@ const (
 	// any case. In such a gap there were no viewers, and the first frame must not show an old
 	// capacity.
 	maxCapacityGap = 2 * time.Second
+	// agedAtOnce is how many functions a look refreshes although nothing of them was counted. All stretches end at the same
+	// second, so in a host with more functions their rows would all change in one frame, every ten seconds. A look refreshes
+	// a tenth of the functions if that is more, so that all of them are done before the next stretch ends.
+	agedAtOnce = 100
 )
 
 func newCollector(r *faas.Router, rec *observe.Recorder) *collector {
@@ -126,6 +131,9 @@ func (c *collector) look(now time.Time) *scene {
 	}
 	c.count(now)
 	c.last = now
+	if c.aging = max(agedAtOnce, (len(c.followers)+9)/10); gap > maxCapacityGap {
+		c.aging = math.MaxInt // there were no viewers, and the first frame must not show old counts
+	}
 	s := &scene{rev: c.rev, now: now, entries: make([]*entry, 0, len(c.followers))}
 	for info := range c.router.Functions() {
 		s.entries = append(s.entries, c.follow(&info, now))
@@ -265,10 +273,13 @@ func (s *strand) due() int64 {
 	return due
 }
 
+// isDue reports whether counts of a strand have become too old.
+func (f *follower) isDue(now time.Time) bool { return now.Unix() >= f.due }
+
 // refresh computes the function's counts of the last minute, if they may have changed. It
 // reports whether the percentiles have to be computed again.
 func (f *follower) refresh(now time.Time) (anew bool) {
-	if !f.changed && now.Unix() < f.due {
+	if !f.changed && !f.isDue(now) {
 		return false
 	}
 	anew, f.changed = f.changed, false
@@ -288,7 +299,7 @@ func (f *follower) refresh(now time.Time) (anew bool) {
 func (c *collector) follow(info *faas.Info, now time.Time) *entry {
 	f := c.follower(info.Name)
 	f.seen = c.rev
-	anew := f.refresh(now)
+	anew := c.refresh(f, now)
 	r := f.row(info)
 	old := f.entry
 	if old != nil && !anew && sameCounts(&r, &old.row) {
@@ -304,6 +315,18 @@ func (c *collector) follow(info *faas.Info, now time.Time) *entry {
 	e.encode(f.quoted)
 	f.entry = e
 	return e
+}
+
+// refresh is follower.refresh, except that a function of which nothing was counted waits for a later look if this one has
+// refreshed enough of them.
+func (c *collector) refresh(f *follower, now time.Time) (anew bool) {
+	if !f.changed && f.isDue(now) {
+		if c.aging == 0 {
+			return false
+		}
+		c.aging--
+	}
+	return f.refresh(now)
 }
 
 func (f *follower) mergeTimes(e *entry) {

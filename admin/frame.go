@@ -35,7 +35,9 @@ type Frame struct {
 // The columns of a row. The columns from calls to cold count what has ended since some moment
 // before the first frame, so that only their differences have a meaning. The percentiles are of
 // what has ended within the last 10 to 20 seconds. The last four columns count what has ended
-// within the last minute, as Window does, for a reader that has no differences yet.
+// within the last minute, as Window does, for a reader that has no differences yet. In a host
+// with more than a hundred functions, a row that changes only because time has passed may come
+// up to ten seconds later, so that not all rows are in the same frame.
 const (
 	colState = iota
 	colInFlight

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/inproc/faas"
 	"github.com/inproc/faas/access"
 	"github.com/inproc/faas/admin"
 )
@@ -218,6 +220,61 @@ func TestFramesCountTheLastMinuteAsTheListOfFunctionsDoes(t *testing.T) {
 		assert.Equal(t, admin.Int(41), most)
 		assert.Equal(t, admin.Count(1), refused)
 		assert.Zero(t, column(t, columns, row, "minuteCalls"))
+	})
+}
+
+// All counts of ten seconds become too old at the same second. The rows of functions that were not called since come in the
+// frames of the next ten seconds.
+func TestRowsThatChangeOnlyWithTimeAreSpreadOverTenFrames(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const many, mostRows = 450, 100
+		name := func(i int) string { return fmt.Sprintf("many-%03d", i) }
+		for i := range many {
+			faas.Register(w.router, name(i), func(context.Context, struct{}) (string, error) { return "done", nil })
+			require.NoError(t, w.call(name(i), name(i), ``))
+		}
+		offBeat()
+		c, m := w.open(root, "/v1/events", ""), mirror{}
+		defer c.close()
+		m.next(t, c)
+		rows, most := 0, 0
+		for range 90 {
+			time.Sleep(time.Second)
+			for _, f := range m.next(t, c) {
+				rows, most = rows+len(f.Functions), max(most, len(f.Functions))
+			}
+		}
+		assert.LessOrEqual(t, most, mostRows)
+		assert.Equal(t, 2*many, rows, "the percentiles end, and then the counts")
+		for i := range many {
+			assert.Zero(t, column(t, m.columns, m.functions[name(i)], "minuteCalls"), name(i))
+		}
+		assert.Zero(t, column(t, m.columns, m.totals, "minuteCalls"))
+	})
+}
+
+// While there is no viewer, nothing is computed. The first frame after that has no old counts, however many functions there are.
+func TestTheFirstFrameAfterAWhileHasNoOldCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 250 {
+			name := fmt.Sprintf("many-%03d", i)
+			faas.Register(w.router, name, func(context.Context, struct{}) (string, error) { return "done", nil })
+			require.NoError(t, w.call(name, name, ``))
+		}
+		offBeat()
+		c := w.open(root, "/v1/events", "")
+		frames, _ := c.frames(t)
+		require.Equal(t, admin.Int(250), column(t, frames[0].Columns, frames[0].Totals, "minuteCalls"))
+		c.close()
+		time.Sleep(2 * time.Minute)
+		c = w.open(root, "/v1/events", "")
+		defer c.close()
+		frames, _ = c.frames(t)
+		assert.Zero(t, column(t, frames[0].Columns, frames[0].Totals, "minuteCalls"))
 	})
 }
 
