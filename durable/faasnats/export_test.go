@@ -42,3 +42,28 @@ func ParseSubject(subject string) (function, bucket string, id uuid.UUID, state 
 	p, id, state, ok := parseSubject(subject)
 	return p.function, p.bucket, id, state, ok
 }
+
+// Room is the count of how full the store is, without a server.
+type Room struct{ r *room }
+
+func NewRoom(most int64) Room { return Room{&room{most: most, mine: map[string]int64{}}} }
+
+// Take counts a write of Put, if there is room for it.
+func (r Room) Take(n int64) bool { ok, _ := r.r.take("", n, n); return ok }
+
+// Begin counts another write.
+func (r Room) Begin(n int64) { r.r.begin(n) }
+
+// Stored, Refused and Unsure end a write.
+func (r Room) Stored(n int64)  { r.r.end(n, isStored) }
+func (r Room) Refused(n int64) { r.r.end(n, isRefused) }
+func (r Room) Unsure(n int64)  { r.r.end(n, isUnsure) }
+
+// Ask begins to ask the server. The result takes its answer.
+func (r Room) Ask() func(bytes int64) {
+	k := r.r.known()
+	return func(bytes int64) { r.r.set(uint64(bytes), k) }
+}
+
+// Used returns the count, and by how much it may be too high.
+func (r Room) Used() (used, excess int64) { return r.r.used, r.r.excess }

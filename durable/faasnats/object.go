@@ -49,11 +49,12 @@ type objectStore struct {
 	author string
 	writes atomic.Uint64 // counts the objects of this author, for their names
 	held   atomic.Int64  // until this time, in nanoseconds of Unix time, objects stay for a backup
+	room   *room         // counts the bytes of the objects too
 	log    *slog.Logger
 }
 
-func newObjectStore(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, author string, s *settings) *objectStore {
-	return &objectStore{js: js, conn: conn, stream: stream, bucket: bucketOf(s.stream), inline: s.inline, author: author, log: s.log}
+func newObjectStore(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, author string, r *room, s *settings) *objectStore {
+	return &objectStore{js: js, conn: conn, stream: stream, bucket: bucketOf(s.stream), inline: s.inline, author: author, room: r, log: s.log}
 }
 
 func bucketOf(stream string) string       { return stream + objectSuffix }
@@ -104,16 +105,40 @@ func (s *objectStore) object(ctx context.Context, data []byte, inline int, had o
 	if len(data) <= inline {
 		return object{}, nil
 	}
-	sum := sha256.Sum256(data)
-	if had.Sum == hex.EncodeToString(sum[:]) {
+	o := s.newObject(data, owner)
+	if had.Sum == o.Sum {
 		return had, nil
 	}
-	o := object{Name: fmt.Sprintf("%s/%s-%d", owner, s.author, s.writes.Add(1)), Size: len(data), Sum: hex.EncodeToString(sum[:])}
-	return o, s.putObject(ctx, o, data, sum[:])
+	n := s.storedSize(o)
+	s.room.begin(n)
+	err := s.putObject(ctx, o, data)
+	if err == nil {
+		s.room.end(n, isStored)
+	} else {
+		s.room.end(n, isUnsure) // some of its messages may be stored
+	}
+	return o, err
+}
+
+// newObject returns the object that data is to be. It writes nothing.
+func (s *objectStore) newObject(data []byte, owner string) object {
+	sum := sha256.Sum256(data)
+	return object{Name: fmt.Sprintf("%s/%s-%d", owner, s.author, s.writes.Add(1)), Size: len(data), Sum: hex.EncodeToString(sum[:])}
+}
+
+// storedSize returns how many bytes an object takes in the store, or a little more: 64 for each
+// message besides its subject and content, and 512 in the description besides the name.
+func (s *objectStore) storedSize(o object) int64 {
+	perMessage, messages := len(s.about(o.Name))+64, (o.Size+chunkSize-1)/chunkSize+1
+	return int64(o.Size + messages*perMessage + 3*len(o.Name) + 512)
 }
 
 // putObject writes an object. No other object may have its name.
-func (s *objectStore) putObject(ctx context.Context, o object, data, sum []byte) error {
+func (s *objectStore) putObject(ctx context.Context, o object, data []byte) error {
+	sum, err := hex.DecodeString(o.Sum)
+	if err != nil {
+		return err
+	}
 	n := uint32(0)
 	for chunk := range slices.Chunk(data, chunkSize) {
 		if _, err := publish(ctx, s.js, &nats.Msg{Subject: s.chunks(o.Name), Data: chunk}); err != nil {

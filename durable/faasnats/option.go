@@ -38,10 +38,18 @@ func WithReplicas(n int) Option { return func(s *settings) { s.replicas = n } }
 func WithAckWait(d time.Duration) Option { return func(s *settings) { s.ackWait = d } }
 
 // WithMaxStore bounds how many bytes the jobs may take in the stream and in the object store.
-// Put returns [faas.ErrOverloaded] in two cases: if nine tenths of the bound are taken, so that
-// running jobs can still be settled; and if the job's tenant has half of these nine tenths
-// while jobs of other tenants wait. Each process counts the tenants' bytes for itself: the jobs
-// that it has accepted since it opened the queue, and that it doesn't know to be settled.
+// Put returns [faas.ErrOverloaded] in two cases: if it would take more than nine tenths of the
+// bound, so that running jobs can still be settled; and if the job's tenant has half of these
+// nine tenths while jobs of other tenants wait. Each process counts the tenants' bytes for itself:
+// the jobs that it has accepted since it opened the queue, and that it doesn't know to be settled.
+//
+// A process counts each of its own writes before it sends it. Of the writes of other processes it
+// learns when it asks the server, which it does before it refuses a job, and at least once in twice
+// the time of [WithAckWait]: once a minute by default. So one process that has the stream to itself
+// never accepts a job beyond the nine tenths, however many Puts there are at once. Several processes
+// may together accept more: for each of them, what the others have written since it last asked. For
+// example, if two processes each write 100 KB a second, one of them may accept jobs when up to 6 MB
+// more than nine tenths are taken. In a cluster, a write whose answer was lost may come on top.
 //
 // Settled jobs take part of the store too. Nothing else bounds their number, and none is removed
 // to make room: unless it is purged, each stays for the time that [faas.WithRetention] sets, and at

@@ -421,7 +421,7 @@ func (q *Queue) putFollow(ctx context.Context, data []byte, objects []object) er
 		if i < len(objects) {
 			at.Payload = objects[i]
 		}
-		if _, err := q.create(ctx, &follow[i], false, at); err != nil && !errors.Is(err, errFence) {
+		if err := q.createFollowing(ctx, &follow[i], at); err != nil && !errors.Is(err, errFence) {
 			return err
 		}
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/inproc/faas"
 )
 
-// Put implements [faas.JobQueue]. The write of the record (createAt) accepts the job. Before it, in
-// this order, Put writes the unique key, if the job has one; makes the consumer of the job's place,
-// if there is none; refuses the job if there is no room; and writes a payload that is too large for
-// the record as an object.
+// Put implements [faas.JobQueue]. The write of the record (newJobMessage) accepts the job. Before
+// it, in this order, Put writes the unique key, if the job has one; makes the consumer of the job's
+// place, if there is none; refuses the job if there is no room; and writes a payload that is too
+// large for the record as an object. A key for which there is no room is refused like a job.
 func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, error) {
 	if err := q.usable(ctx); err != nil {
 		return faas.JobRecord{}, err
@@ -28,7 +28,7 @@ func (q *Queue) Put(ctx context.Context, rec faas.JobRecord) (faas.JobRecord, er
 			rec.ID, key, err = q.takeKey(ctx, &rec, mine)
 		}
 		if err == nil {
-			rec.Revision, err = q.create(ctx, &rec, true, large{})
+			rec.Revision, err = q.create(ctx, &rec)
 		}
 		switch {
 		case err == nil:
@@ -73,34 +73,41 @@ func (q *Queue) refused(ctx context.Context, rec *faas.JobRecord, err error) err
 	return q.failed(ctx, "put a job", err)
 }
 
-// create writes the record of a new job. The error Is errFence if its ID is taken. If bounded is
-// true, the error Is errFull if there is no room. The parameter at lists the parts of the record
-// that have been written as objects already.
-func (q *Queue) create(ctx context.Context, rec *faas.JobRecord, bounded bool, at large) (uint64, error) {
+// create writes the record of a new job. The error Is errFence if its ID is taken, and errFull if
+// there is no room.
+func (q *Queue) create(ctx context.Context, rec *faas.JobRecord) (uint64, error) {
 	p := placeOf(rec)
 	if err := q.openConsumer(ctx, p); err != nil {
 		return 0, err
 	}
-	if bounded {
-		if err := q.makeRoom(ctx, rec); err != nil {
-			return 0, err
-		}
-	}
 	if len(rec.Payload) > q.objects.inline {
 		return q.createLarge(ctx, p, rec)
 	}
-	return q.createAt(ctx, p, rec, at)
-}
-
-// createAt writes the record of a new job. In the same write the server checks that the ID is not
-// taken. Once the server has acknowledged the write, the job is accepted.
-func (q *Queue) createAt(ctx context.Context, p place, rec *faas.JobRecord, at large) (uint64, error) {
-	msg, err := message(p, rec, stateOf(rec, time.Now()), nil, at)
+	msg, err := newJobMessage(p, rec, large{})
 	if err != nil {
 		return 0, err
 	}
-	fence(msg, 0, whereTaken(p, rec))
-	return q.store(ctx, msg)
+	n := storedSize(msg)
+	if err := q.makeRoom(ctx, rec.Tenant, int64(sizeOf(rec)), n); err != nil {
+		return 0, err
+	}
+	seq, err := publish(ctx, q.js, msg)
+	how := outcomeOf(err)
+	if q.room.end(n, how); how == isRefused {
+		q.room.settle(rec.Tenant, int64(sizeOf(rec)))
+	}
+	return seq, err
+}
+
+// newJobMessage makes the message that accepts a new job once the server has acknowledged it. In
+// the same write the server checks that the ID is not taken. The parameter at lists the parts of
+// the record that are objects.
+func newJobMessage(p place, rec *faas.JobRecord, at large) (*msgOut, error) {
+	msg, err := message(p, rec, stateOf(rec, time.Now()), nil, at)
+	if err == nil {
+		fence(msg, 0, whereTaken(p, rec))
+	}
+	return msg, err
 }
 
 // createLarge writes the payload as an object first, unless the ID is taken, and then the
@@ -112,19 +119,53 @@ func (q *Queue) createLarge(ctx context.Context, p place, rec *faas.JobRecord) (
 	case !errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, err
 	}
+	at := large{Payload: q.objects.newObject(rec.Payload, p.owner(rec.ID))}
+	msg, err := newJobMessage(p, rec, at)
+	if err != nil {
+		return 0, err
+	}
+	n := storedSize(msg) + q.objects.storedSize(at.Payload)
+	if err := q.makeRoom(ctx, rec.Tenant, int64(sizeOf(rec)), n); err != nil {
+		return 0, err
+	}
+	seq, err := q.storeLarge(ctx, msg, at.Payload, rec.Payload)
+	if err == nil {
+		q.room.end(n, isStored)
+		return seq, nil
+	}
+	q.room.end(n, isUnsure) // the object may be stored even if the record is not
+	if errors.Is(err, errFence) {
+		q.room.settle(rec.Tenant, int64(sizeOf(rec)))
+		q.objects.forget(ctx, &at) // after any other error the record may have been written, and would need the object
+	}
+	return 0, err
+}
+
+// storeLarge writes the payload of a new job as the object o, and then the job's message.
+func (q *Queue) storeLarge(ctx context.Context, msg *msgOut, o object, payload []byte) (uint64, error) {
 	objects, cancel := context.WithTimeout(ctx, objectGrace/2)
 	defer cancel()
-	at, err := q.objects.enlarge(objects, rec, large{}, p.owner(rec.ID))
-	if err != nil {
+	if err := q.objects.putObject(objects, o, payload); err != nil {
 		return 0, err
 	}
 	answer, cancel := untilAnswered(objects, ctx)
 	defer cancel()
-	seq, err := q.createAt(answer, p, rec, at)
-	if errors.Is(err, errFence) {
-		q.objects.forget(ctx, &at) // after any other error the record may have been written, and would need the object
+	return publish(answer, q.js, msg)
+}
+
+// createFollowing writes the record of a new job that follows from another. There need not be room
+// for it. The parameter at lists the parts of the record that were written as objects before.
+func (q *Queue) createFollowing(ctx context.Context, rec *faas.JobRecord, at large) error {
+	p := placeOf(rec)
+	if err := q.openConsumer(ctx, p); err != nil {
+		return err
 	}
-	return seq, err
+	msg, err := newJobMessage(p, rec, at)
+	if err != nil {
+		return err
+	}
+	_, err = q.store(ctx, msg)
+	return err
 }
 
 // whereTaken returns the subject under which a message means that the ID of a new job is taken.
@@ -150,7 +191,12 @@ func (q *Queue) takeKey(ctx context.Context, rec *faas.JobRecord, mine uuid.UUID
 		msg.Data = []byte(idToken(mine))
 		msg.Header.Set(jetstream.MsgTTLHeader, ttl(window))
 		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
-		key, err = q.store(ctx, msg)
+		n := storedSize(msg)
+		if err := q.makeRoom(ctx, rec.Tenant, 0, n); err != nil {
+			return id, 0, err
+		}
+		key, err = publish(ctx, q.js, msg)
+		q.room.end(n, outcomeOf(err))
 		if !errors.Is(err, errFence) {
 			return mine, key, err
 		}

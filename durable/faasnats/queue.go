@@ -36,7 +36,7 @@ type Queue struct {
 	acked    ackTally
 	saidBusy atomic.Bool
 	peers    *peers
-	room     room
+	room     *room
 	links    atomic.Uint64 // how often the connection had been made again when mark was set
 
 	ctx  context.Context //nolint:containedctx // ends with the queue, and ends every wait
@@ -92,7 +92,7 @@ func OpenConn(ctx context.Context, conn *nats.Conn, opts ...Option) (*Queue, err
 	if err != nil {
 		return nil, err
 	}
-	q := newQueue(conn, js, stream, newObjectStore(conn, js, objects, newAuthor(), &s), &s)
+	q := newQueue(conn, js, stream, newObjectStore(conn, js, objects, newAuthor(), newRoom(s.maxStore, stream, objects), &s), &s)
 	if err := q.start(ctx); err != nil {
 		q.stop()
 		return nil, err
@@ -109,7 +109,7 @@ func newQueue(conn *nats.Conn, js jetstream.JetStream, stream jetstream.Stream, 
 		changed: make(chan struct{}), consumers: map[place]jetstream.Consumer{}, hosted: map[string]*hosted{},
 		held: map[uuid.UUID]*held{}, underway: map[place]int{}, outbox: map[string]*outgoing{},
 		ready: map[place]int{}, old: map[place]int{},
-		room: room{most: s.maxStore, mine: map[string]int64{}, used: int64(stream.CachedInfo().State.Bytes + objects.stream.CachedInfo().State.Bytes)},
+		room: objects.room,
 		turn: uint64(mathrand.Uint32()) << 32, // so that no other Queue value has leases with the same tokens
 	}
 	q.peers = newPeers(conn, q.signal("peers"), q.author, s.ackWait)

@@ -82,7 +82,7 @@ func endOfBatch(msg *nats.Msg) (more uint64, err error) {
 }
 
 // publish stores a message, and returns its sequence. The error Is errFence if the message's
-// fence refuses it, and errFull if the store is full.
+// fence refuses it, errFull if the store is full, and errStream if the message names another stream.
 func publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (uint64, error) {
 	ack, err := js.PublishMsg(ctx, msg)
 	if err == nil {
@@ -94,6 +94,8 @@ func publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (uint64
 			return 0, errFence
 		case insufficientResources, storageExceeded:
 			return 0, errFull
+		case otherStream:
+			return 0, errStream
 		}
 	}
 	return 0, err
@@ -103,9 +105,11 @@ func publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) (uint64
 const (
 	insufficientResources = 10023
 	storageExceeded       = 10047
+	otherStream           = 10060
 )
 
 var (
-	errFence = errors.New("the job has been changed")
-	errFull  = errors.New("the server's store is full")
+	errFence  = errors.New("the job has been changed")
+	errFull   = errors.New("the server's store is full")
+	errStream = errors.New("the message is for another stream")
 )

@@ -161,10 +161,15 @@ func (q *Queue) addConsumer(p place, c jetstream.Consumer) {
 // is logged.
 const busyConsumers = 100
 
-// store publishes a message, and returns its sequence. The error Is errFence if the fence of
+// store publishes a message, for which the store need not have room, and returns its sequence. The
+// error Is errFence if the fence of
 // the message refuses it: the job has been changed.
 func (q *Queue) store(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	return publish(ctx, q.js, msg)
+	n := storedSize(msg)
+	q.room.begin(n)
+	seq, err := publish(ctx, q.js, msg)
+	q.room.end(n, outcomeOf(err))
+	return seq, err
 }
 
 // last returns the newest record under a subject, which matches the records of one job.
