@@ -43,9 +43,9 @@ func TestADiskThatOthersFillIsAClearErrorAndNothingAcknowledgedIsLost(t *testing
 	q, err := embed.Open(dir)
 	require.NoError(t, err)
 	accepted := map[uuid.UUID]bool{}
-	put := func() error {
+	put := func(wait time.Duration) error {
 		now := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
 		defer cancel()
 		rec, err := q.Put(ctx, faas.JobRecord{
 			Format: faas.JobFormat, ID: uuid.New(), Function: "f", State: faas.JobReady, Accepted: now, Due: now, Payload: make([]byte, 100<<10),
@@ -56,7 +56,7 @@ func TestADiskThatOthersFillIsAClearErrorAndNothingAcknowledgedIsLost(t *testing
 		return err
 	}
 	for range 10 {
-		require.NoError(t, put())
+		require.NoError(t, put(time.Minute))
 	}
 	filler := filepath.Join(disk, "filler")
 	f, err := os.Create(filler)
@@ -66,7 +66,7 @@ func TestADiskThatOthersFillIsAClearErrorAndNothingAcknowledgedIsLost(t *testing
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NoError(t, f.Close())
 
-	for err = nil; err == nil; err = put() { // fills the rest of a block that has room
+	for err = nil; err == nil; err = put(2 * time.Second) { // fills the rest of a block that has room
 	}
 	require.True(t, errors.Is(err, faas.ErrOverloaded) || errors.Is(err, faasnats.ErrServer) || errors.Is(err, context.DeadlineExceeded), "%v", err)
 
@@ -78,7 +78,7 @@ func TestADiskThatOthersFillIsAClearErrorAndNothingAcknowledgedIsLost(t *testing
 		require.NoError(t, err, "it was acknowledged")
 	}
 	q = again
-	require.NoError(t, put())
+	require.NoError(t, put(time.Minute))
 }
 
 func TestADirectoryThatIsReadOnlyIsAClearErrorAndLosesNothing(t *testing.T) {

@@ -68,7 +68,7 @@ func TestAServerThatGoesAndComesAgainLosesNoJobAndNeedsNoRestart(t *testing.T) {
 	}
 	require.Equal(t, int64(1), runs[1].Load(), "what had run was settled, and not run again")
 	require.Equal(t, int64(1), runs[2].Load()) // of the third job it is not known whether it was accepted
-	require.Eventually(t, func() bool { _, err := fn.Send(t.Context(), 4); return err == nil }, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { _, err := fn.Send(t.Context(), 4); return err == nil }, 5*time.Minute, 50*time.Millisecond)
 }
 
 // restarted connects a client to a server that is stopped and started again.
@@ -211,7 +211,7 @@ func TestAServerThatRefusesNothingYetIsNotFilledToItsBrim(t *testing.T) {
 		next.State, next.KeepUntil, next.Output = faas.JobSucceeded, time.Now().Add(time.Second), make([]byte, 1<<10)
 		require.NoError(t, q.Settle(t.Context(), lease, next))
 	}
-	require.Eventually(t, func() bool { return putFilling(t, q) == nil }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return putFilling(t, q) == nil }, 5*time.Minute, 50*time.Millisecond)
 }
 
 func putFilling(t *testing.T, q faas.JobQueue) error {

@@ -181,6 +181,9 @@ func TestAllThatAQueueDoesAtOnceIsFreeOfRaces(t *testing.T) {
 		})
 	}
 	time.Sleep(took)
+	for h.done.Load() == 0 { // a slow machine gets the time that the first settlement needs
+		time.Sleep(10 * time.Millisecond)
+	}
 	for _, q := range h.queues { // while all goroutines work
 		assert.NoError(t, q.Close())
 	}
@@ -189,5 +192,4 @@ func TestAllThatAQueueDoesAtOnceIsFreeOfRaces(t *testing.T) {
 	first.server.Load().Shutdown()
 	first.server.Load().WaitForShutdown()
 	t.Logf("%d jobs settled", h.done.Load())
-	require.Positive(t, h.done.Load())
 }

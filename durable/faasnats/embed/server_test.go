@@ -94,9 +94,11 @@ func TestOpenSaysWhatIsWrongWithAServer(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestACancelReachesAHandlerInAnotherProcessWithinASecond(t *testing.T) {
+// TestACancelReachesAnotherProcessAtOnce, in a bubble, says how soon.
+func TestACancelReachesAHandlerInAnotherProcess(t *testing.T) {
 	s := serve(t, func(*server.Options) {})
-	here, there := connect(t, s), connect(t, s) // the connections of two processes
+	slow := faasnats.WithAckWait(time.Hour)                 // so that the host finds nothing when it prolongs its lease, every 20 minutes
+	here, there := connect(t, s, slow), connect(t, s, slow) // the connections of two processes
 	host := faas.New(faas.WithJobs(there), faas.WithTimeout(time.Hour))
 	defer host.Close()
 	begun, ended := make(chan struct{}), make(chan error, 1)
@@ -115,11 +117,9 @@ func TestACancelReachesAHandlerInAnotherProcessWithinASecond(t *testing.T) {
 	require.NoError(t, err)
 	<-begun
 
-	canceled := time.Now()
 	require.NoError(t, sender.Job(rec.ID).Cancel(t.Context()))
 
 	require.ErrorIs(t, <-ended, faas.ErrLease)
-	require.Less(t, time.Since(canceled), 10*time.Second, "a lease is prolonged every 20 seconds: it was told")
 	_, err = sender.Job(rec.ID).Wait(t.Context())
 	require.ErrorIs(t, err, faas.ErrJobCanceled)
 }
@@ -171,7 +171,7 @@ func TestAFullQueueRefusesJobsAndSettlesThoseThatRun(t *testing.T) {
 		next.State, next.KeepUntil, next.Payload = faas.JobSucceeded, time.Now().Add(time.Hour), nil
 		require.NoError(t, q.Settle(t.Context(), lease, next))
 	}
-	require.Eventually(t, func() bool { return put(200) == nil }, 30*time.Second, 50*time.Millisecond, "there is room again")
+	require.Eventually(t, func() bool { return put(200) == nil }, 5*time.Minute, 50*time.Millisecond, "there is room again")
 }
 
 func TestAClusterOfThreeLosesNoJobWithItsLeader(t *testing.T) {

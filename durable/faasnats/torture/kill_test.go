@@ -3,6 +3,7 @@ package torture_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -104,8 +105,11 @@ func (l *loop) run(d time.Duration) {
 func TestNoAcceptedJobIsLostByKillMinus9(t *testing.T) {
 	dir, r := t.TempDir(), rand.New(rand.NewPCG(7, 7))
 	n, l := kills(t), newLoop(dir)
-	for range n {
+	for round := range n {
 		a := start(t, "embedded", dir)
+		if round%4 == 0 { // the other kills may come while the process starts
+			l.await(a)
+		}
 		l.run(time.Duration(200+r.IntN(1200)) * time.Millisecond)
 		a.kill()
 	}
@@ -124,6 +128,7 @@ func TestNoAcceptedJobIsLostWhenServersAndWorkersAreKilled(t *testing.T) {
 	server := start(t, "server", dir, port)
 	workers := []*actor{start(t, "remote", dir, port), start(t, "remote", dir, port)}
 	n, l := kills(t), newLoop(dir)
+	l.await(workers[0]) // the kills may come while processes start
 	for range n {
 		l.run(time.Duration(300+r.IntN(1200)) * time.Millisecond)
 		if i := r.IntN(3); i < len(workers) {
@@ -167,6 +172,7 @@ func judge(t *testing.T, q faas.JobQueue, dir string, l *loop, what string) {
 		require.NoError(t, err)
 		states[rec.ID] = rec
 	}
+	untold := deadDestinations(t, q)
 	for text := range accepted {
 		id := uuid.MustParse(text)
 		rec, found := states[id]
@@ -178,7 +184,7 @@ func judge(t *testing.T, q faas.JobQueue, dir string, l *loop, what string) {
 			dead++
 		case ran[text] == 0:
 			t.Errorf("the job %v has succeeded, and did not run", id)
-		case told[text] == 0:
+		case told[text] == 0 && !untold[text]:
 			t.Errorf("the destination of job %v was not told", id)
 		}
 	}
@@ -193,6 +199,21 @@ func judge(t *testing.T, q faas.JobQueue, dir string, l *loop, what string) {
 	t.Logf("%s: %d jobs accepted in %.0f s of a closed loop, %.0f/s; %d ran again after their host had died with them; %d are dead after three hosts have",
 		what, len(accepted), l.busy.Seconds(), float64(len(accepted))/l.busy.Seconds(), again, dead)
 	require.NotEmpty(t, accepted)
+}
+
+// deadDestinations returns the IDs of jobs whose destination is dead after three hosts have died with
+// it. On a slow machine a host that is alive may be taken for dead, since AckWait is a second.
+func deadDestinations(t *testing.T, q faas.JobQueue) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for rec, err := range q.List(context.Background(), faas.JobFilter{Function: "told", States: []faas.JobState{faas.JobDead}}) {
+		require.NoError(t, err)
+		require.Equal(t, faas.ConditionHostCrashes, rec.Condition)
+		var e faas.JobEnvelope
+		require.NoError(t, json.Unmarshal(rec.Payload, &e))
+		all[e.RequestContext.RequestID] = true
+	}
+	return all
 }
 
 // lines counts the lines of a file.

@@ -85,7 +85,7 @@ func openLazy(dir string) (*faasnats.Queue, func(), error) {
 
 // openRemote connects to a server, which may not have started yet.
 func openRemote(url string) (q *faasnats.Queue, err error) {
-	for range 300 {
+	for range 1200 { // two minutes, or more
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		q, err = faasnats.Open(ctx, url, faasnats.WithAckWait(time.Second))
 		cancel()
