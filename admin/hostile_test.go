@@ -154,6 +154,9 @@ func TestHostileTextsAreAnsweredAndAuditedInBounds(t *testing.T) {
 				"/v1/functions/resize/aliases/live":      `{"weights":{"1":1},"description":%s}`,
 				"/v1/functions/" + inPath + "/limit":     `{"limit":1}`,
 				"/v1/capacity":                           `{"capacity":%s}`,
+				"/v1/budgets/" + inPath + "/limit":       `{"account":"a","limit":"1 calls"}`,
+				"/v1/budgets/calls/limit":                `{"account":%s,"limit":"1 calls"}`,
+				"/v1/budgets/calls/limit?":               `{"limit":%s}`,
 			} {
 				add(http.MethodPut, path, strings.ReplaceAll(body, "%s", string(inBody)))
 			}

@@ -180,6 +180,11 @@ func moneyEndpoints() []*endpoint {
 			method: http.MethodGet, path: "/v1/budgets", verb: "budget.list", right: access.See, out: typeOf[Budgets](), needs: hasBudgets,
 			serve: (*exchange).budgets, summary: "The accounts of budgets.",
 		},
+		{
+			method: http.MethodPut, path: "/v1/budgets/{budget}/limit", verb: "budget.set", right: access.Manage, write: true,
+			in: typeOf[BudgetChange](), out: typeOf[Budget](), needs: hasBudgets, serve: (*exchange).setBudget,
+			summary: "Change the limit of one account of a budget.",
+		},
 	}
 }
 

@@ -131,6 +131,7 @@ func (s *scene) targets() map[string]target {
 		"usage.get":       {list, "", "/v1/usage?by=function,tenant", ""},
 		"tenant.list":     {list, "", "/v1/tenants", ""},
 		"budget.list":     {list, "", "/v1/budgets", ""},
+		"budget.set":      {host, "", "/v1/budgets/calls/limit", `{"account":"acme","limit":"200 calls"}`},
 		"job.list":        {list, "", "/v1/jobs", ""},
 		"job.dead":        {list, "", "/v1/dead-letters", ""},
 		"job.get":         {object, "mail", "/v1/jobs/" + s.dead, ""},

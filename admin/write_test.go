@@ -15,6 +15,7 @@ import (
 	"github.com/inproc/faas"
 	"github.com/inproc/faas/access"
 	"github.com/inproc/faas/admin"
+	"github.com/inproc/faas/cost"
 )
 
 // order sends a request that changes something, and decodes the answer.
@@ -130,6 +131,26 @@ func TestLimitsAreSetAndFunctionsSwitchedOff(t *testing.T) {
 		}
 		assert.Equal(t, admin.Int(5), *order[admin.Limit](w, root, http.MethodPut, "/v1/capacity", `{"capacity":5}`).Limit)
 		assert.Equal(t, http.StatusBadRequest, w.do(root, http.MethodPut, "/v1/capacity", `{}`).Code)
+	})
+}
+
+func TestABudgetIsRaisedForOneTenant(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		path := "/v1/budgets/calls/limit"
+		order[admin.Budget](w, root, http.MethodPut, path, `{"account":"acme","limit":"0 calls"}`)
+		require.ErrorIs(t, w.call("export", "acme", ""), cost.ErrBudget)
+		require.NoError(t, w.call("export", "bolt", ""), "another tenant's account has its own limit")
+		b := order[admin.Budget](w, root, http.MethodPut, path, `{"account":"acme","limit":"3 calls"}`)
+		assert.Equal(t, []any{"acme", "3 calls", true}, []any{b.Account, b.Limit, b.LimitSet})
+		assert.Equal(t, []any{"budget.set", "calls", "account acme: 3 calls"}, []any{w.last().Verb, w.last().Object, w.last().Detail})
+		require.NoError(t, w.call("export", "acme", ""))
+		for _, bad := range []string{``, `{}`, `{"account":"acme"}`, `{"limit":"nothing"}`, `{"limit":"1 USD"}`, `{"limit":"1m"}`, `{"limit":"-1 calls"}`, `{"limit":3}`} {
+			assert.Equal(t, http.StatusBadRequest, w.do(root, http.MethodPut, path, bad).Code, bad)
+		}
+		assert.Equal(t, http.StatusNotFound, w.do(root, http.MethodPut, "/v1/budgets/none/limit", `{"limit":"1 calls"}`).Code)
+		assert.Equal(t, http.StatusNotFound, w.do(acme, http.MethodPut, path, `{"account":"acme","limit":"9 calls"}`).Code, "a tenant can't raise its own budget")
 	})
 }
 

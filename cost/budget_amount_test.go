@@ -15,6 +15,27 @@ import (
 	"github.com/inproc/faas/cost"
 )
 
+func TestALimitOfEachKindIsReadFromTheTextOfAnAmount(t *testing.T) {
+	t.Parallel()
+	b := budgets(t, cost.Budget{Name: "money", Limit: cost.Spend(money(t, "1 USD"), preset(t, "aws-lambda-x86"))},
+		cost.Budget{Name: "time", Limit: cost.SlotTime(time.Hour)}, cost.Budget{Name: "calls", Limit: cost.Calls(1)})
+	for budget, text := range map[string]string{"money": "2.5 USD", "time": "1m30s", "calls": "17 calls"} {
+		limit, err := b.ParseLimit(budget, text)
+		require.NoError(t, err, text)
+		require.NoError(t, b.SetLimit(budget, "", limit), text)
+		assert.Equal(t, map[string]string{"money": "2.5 USD", "time": "1m30s", "calls": "17 calls"}[budget], balanceOf(t, b, budget, "").Limit.String())
+		for _, bad := range []string{"", "much", "nothing", "17", "-1 calls", "1 USD USD"} {
+			_, err := b.ParseLimit(budget, bad)
+			require.ErrorIs(t, err, cost.ErrFormat, bad)
+		}
+	}
+	other, err := b.ParseLimit("calls", "1m30s")
+	require.NoError(t, err)
+	require.Error(t, b.SetLimit("calls", "", other), "a limit of another kind")
+	_, err = b.ParseLimit("none", "1 calls")
+	require.Error(t, err)
+}
+
 func TestWhatHasNoPriceIsRefused(t *testing.T) {
 	t.Parallel()
 	lambda := preset(t, "aws-lambda-x86")

@@ -215,6 +215,24 @@ func (b *Budgets) SetLimit(budget, account string, l Limit) error {
 	return nil
 }
 
+// ParseLimit reads a limit for the accounts of a budget, as an operator would type it: an amount in the form that
+// [Amount.String] writes, such as "0.25 USD", "1m30s" or "17 calls". Money is priced by the budget's book. For any other text
+// ParseLimit returns [ErrFormat]. It does not look at the budget's kind: [Budgets.SetLimit] refuses a limit of another kind.
+func (b *Budgets) ParseLimit(budget, text string) (Limit, error) {
+	p := b.find(budget)
+	if p == nil {
+		return Limit{}, (&Budget{Name: budget}).mistake("there is none of that name")
+	}
+	var a Amount
+	if err := a.UnmarshalText([]byte(text)); err != nil {
+		return Limit{}, err
+	}
+	if a.in == nil { // the text is that of the zero Amount
+		return Limit{}, p.declared.mistake("the limit %q is no amount: %w", text, ErrFormat)
+	}
+	return Limit{of: a.in.of, calls: a.Calls(), time: a.Duration(), money: a.Money(), book: p.measure.book}, nil
+}
+
 // Balance returns an account as it is now, and false if no budget has that name. An account
 // that has not been used has spent nothing. If there was no room for the account, Balance
 // returns that of [Overflow]. The account is named as for SetLimit.
