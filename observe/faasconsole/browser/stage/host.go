@@ -21,7 +21,11 @@ const (
 	markup    = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 	rightLeft = "\u202eمستأجر طويل الاسم جدا"
 	pictures  = "👩‍👩‍👧‍👦🧨🏳️‍🌈🧑🏿‍🚀👩‍👩‍👧‍👦🧨🏳️‍🌈🧑🏿‍🚀"
+	stacked   = "z̵̡̐̈́͛̾͒a̵̡̐̈́͛̾͒lgo" // many marks above and below two letters
 )
+
+// tenants have names that are as hostile: the last one has 120 letters.
+var tenants = []string{markup, rightLeft, pictures, stacked, strings.Repeat("tenant", 20)}
 
 // unbroken is a function name of the greatest length.
 var unbroken = strings.Repeat("Unbroken_name-of-a-function_", 3)[:64]
@@ -87,8 +91,8 @@ func (h *host) play(ctx context.Context) {
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		h.call(ctx, "acme", "greet", "Ana")
-		if n < len(texts) || n%8 == 0 { // the last texts are repeated, so that the last minute always has some
-			h.call(ctx, texts[n%2], unbroken, texts[min(n, len(texts)-1)])
+		if n < len(texts) || n%8 == 0 { // the last text is repeated, so that the last minute always has some
+			h.call(ctx, tenants[min(n, len(texts)-1+n/8)%len(tenants)], unbroken, texts[min(n, len(texts)-1)])
 			h.call(ctx, "hush", "payroll", "January")
 		}
 		select {

@@ -49,7 +49,7 @@ function eventsIn({ events = [], x }) {
   return seen.length ? ` Marked: ${seen.map((e) => `${clock(e.t * 1000)} ${e.text}`).join(", ")}.` : "";
 }
 
-const swatch = (one) => s("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" }, shapeOf(one).map(([x, y, width, height]) => s("rect", { class: "f-" + one.token, x, y, width, height })));
+const swatch = (one) => s("svg", { viewBox: "0 0 8 8", "aria-hidden": "true" }, shapeOf(one).map(([x, y, width, height]) => s("rect", { ...(one.kind === "hatch" ? { fill: "url(#hatch)" } : { class: "f-" + one.token }), x, y, width, height })));
 
 // A square, or a piece of the line: [x, y, width, height] of its parts.
 function shapeOf({ kind, dash }) {
@@ -163,7 +163,7 @@ function place(id, el) {
     el.onkeydown = (e) => step(d, e);
   }
   if (!d.width) return false;
-  const shape = JSON.stringify([spec.series.map((one) => [one.kind, one.token, one.dash, one.step, one.width]), spec.height, Boolean(spec.heat), Boolean(spec.brush), spec.max !== undefined]);
+  const shape = JSON.stringify([narrow(), spec.series.map((one) => [one.kind, one.token, one.dash, one.step, one.width]), spec.height, Boolean(spec.heat), Boolean(spec.brush), spec.max !== undefined]);
   d.spec = spec;
   d.height = spec.height;
   const data = dataOf(spec);
@@ -217,15 +217,16 @@ function options(d, el) {
   const spec = d.spec;
   const stacked = spec.series.map((one, i) => (one.kind === "stack" || one.kind === "hatch" ? i + 1 : 0)).filter(Boolean);
   return {
-    width: d.width, height: spec.height, legend: { show: false }, padding: [12, 28, 0, 0],
+    width: d.width, height: spec.height, legend: { show: false }, padding: [12, narrow() ? 12 : gutter, 0, 0],
     cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false }, dataIdx: (u, s, i, t) => (i > 0 && (u.data[0][i] - t) * 20 > u.data[0][i] - u.data[0][i - 1] && spec.series.some((one) => one.kind === "bars") ? i - 1 : i) },
     scales: {
       x: { time: true, range: (u, lo, hi) => d.spec.span ?? [lo, hi] },
       y: spec.log ? { distr: 3, log: 10, range: () => spec.log } : { range: (u, lo, hi) => [0, Math.max(hi ?? 0, d.spec.max ?? 0) * 1.14 || 1] },
     },
     axes: [
-      axis({ size: 26, space: () => (d.width < 400 ? 48 : 72), values: (u, ticks) => ticks.map((t) => (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000)), grid: { show: false } }),
-      axis({ size: spec.left ?? 44, space: spec.height > 120 ? 36 : 24, splits: spec.log ? () => decades(d.spec.log) : undefined, values: (u, ticks) => ticks.map((t) => (spec.format ?? tick)(t)) }),
+      axis({ size: spec.bare ? 8 : 26, gap: 3, space: () => (d.width < 400 ? 40 : 72), values: (u, ticks) => ticks.map((t) => (spec.bare ? "" : (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000))),
+        grid: { show: false }, ticks: { stroke: () => ink("rule-strong"), width: 1, size: 4 }, border: { show: true, stroke: () => ink("rule-strong"), width: 1 } }),
+      axis({ size: narrow() ? Math.min(spec.left ?? 32, 44) : (spec.left ?? 44), space: spec.height > 120 ? 36 : 24, splits: spec.log ? () => decades(d.spec.log) : undefined, values: (u, ticks) => ticks.map((t) => (spec.format ?? tick)(t)) }),
     ],
     series: [{}, ...spec.series.map((one) => serie(d, one))],
     bands: stacked.slice(1).map((i, at) => ({ series: [i, stacked[at]], fill: () => fillOf(d, spec.series[i - 1]) })),
@@ -237,6 +238,11 @@ function options(d, el) {
     },
   };
 }
+
+const gutter = 24; // the width, in pixels, of the space for the lines that lead to the names
+
+/** Returns whether the names of the series stand below the chart. The style sheet puts them there by the same width. */
+const narrow = () => innerWidth < 640;
 
 const decades = ([lo, hi]) => Array.from({ length: Math.round(Math.log10(hi / lo)) + 1 }, (_, i) => lo * 10 ** i);
 
@@ -291,16 +297,16 @@ function events(u, spec) {
     c.setLineDash([]);
     const wide = c.measureText(e.text).width;
     const before = x - left > wide + 8 * ratio();
-    const from = before ? x - wide - 6 * ratio() : x + 6 * ratio();
+    const from = before ? x - wide - 6 * ratio() : Math.max(left, Math.min(x + 6 * ratio(), c.canvas.width - wide - 2 * ratio())); // a long text stays within the chart
     if (from < said) continue;
     said = from + wide + 8 * ratio();
-    c.textAlign = before ? "right" : "left";
+    c.textAlign = "left";
     c.textBaseline = "top";
     c.lineWidth = 4 * ratio();
     c.strokeStyle = ink("bg");
-    c.strokeText(e.text, x + (before ? -6 : 6) * ratio(), topPx);
+    c.strokeText(e.text, from, topPx);
     c.fillStyle = ink("text");
-    c.fillText(e.text, x + (before ? -6 : 6) * ratio(), topPx);
+    c.fillText(e.text, from, topPx);
     c.lineWidth = 1;
   }
   c.restore();
@@ -330,7 +336,7 @@ function marks(u, spec) {
     c.lineWidth = 1.5 * ratio();
     c.fill();
     c.stroke();
-    if (!m.text || x - said < 56 * ratio()) continue;
+    if (!m.text || x - said < 72 * ratio()) continue;
     said = x;
     const over = m.up || y + 2 * r + 14 * ratio() > u.bbox.top + u.bbox.height; // below there would be the axis
     const at = y + (over ? -2 : 2) * Math.abs(r);
@@ -371,14 +377,35 @@ function ends(el, d) {
     const values = u.data[i + 1];
     const last = values.findLast((v) => v !== null && v !== undefined) ?? 0;
     const below = one.kind === "stack" || one.kind === "hatch" ? last - (one.values.at(-1) ?? 0) / 2 : last;
-    return { one, y: u.valToPos(d.spec.log ? Math.max(below, d.spec.log[0]) : below, "y") + u.bbox.top / ratio() };
+    const y = u.valToPos(d.spec.log ? Math.max(below, d.spec.log[0]) : below, "y") + u.bbox.top / ratio();
+    return { one, y, from: y };
   });
   at.sort((a, b) => a.y - b.y);
-  const low = d.height - 34;
+  const low = d.height - (d.spec.bare ? 16 : 34);
   for (let i = at.length - 1; i >= 0; i--) at[i].y = Math.min(at[i].y, low - 16 * (at.length - 1 - i));
   for (let i = 0; i < at.length; i++) at[i].y = Math.max(at[i].y, i ? at[i - 1].y + 16 : 4);
   morph(list, at.map(({ one }) => h("li", { class: one.strong ? "b" : "" }, one.kind === "line" || !one.kind ? null : swatch(one), h("bdi", null, one.name), one.value ? " " + one.value : "")));
   at.forEach(({ y }, i) => (list.children[i].style.top = `${y - 8}px`));
+  if (!narrow()) leads(u, at);
+}
+
+// Draws a thin line from the end of each series to its name. A name right beside the end of its line needs none.
+function leads(u, at) {
+  const c = u.ctx;
+  const r = ratio();
+  const right = u.bbox.left + u.bbox.width;
+  c.save();
+  c.setLineDash([]);
+  c.strokeStyle = ink("rule-strong");
+  c.lineWidth = r;
+  c.beginPath();
+  for (const { one, y, from } of at) {
+    if (one.kind === "line" && Math.abs(y - from) < 3) continue;
+    c.moveTo(right + 4 * r, from * r);
+    c.lineTo(right + (gutter - 4) * r, y * r);
+  }
+  c.stroke();
+  c.restore();
 }
 
 // Writes the values under the cursor into the line below the chart.

@@ -54,7 +54,7 @@ function bar(route) {
         h("label", { class: "vh", for: "q" }, "Search functions, tenants, pages"), icon("search"),
         h("input", { id: "q", type: "search", placeholder: "Search", autocomplete: "off", onfocus: (e) => { e.target.blur(); palette(); } }), h("kbd", { "aria-hidden": "true" }, "/")),
       h("nav", { class: "seg wide", "aria-label": "Range" }, Object.entries(ranges).map(([id, r]) => h("a", { href: here({ range: id }), "aria-current": chosen === id ? "true" : null }, r.name))),
-      h("button", { class: "btn icon wide", type: "button", "aria-pressed": String(state.paused), "aria-label": state.paused ? "Go on" : "Pause", title: "Pause (space)", onclick: () => pause(!state.paused) }, icon("pause")),
+      h("button", { class: "btn icon wide", type: "button", "aria-pressed": String(state.paused), "aria-label": state.paused ? "Go on" : "Pause", title: "Pause (space)", onclick: () => pause(!state.paused) }, icon(state.paused ? "go" : "pause")),
       h("button", { class: "btn icon", type: "button", "aria-label": "Theme: " + themes[theme()], title: "Theme", onclick: turnTheme }, icon("theme")),
       host && h("details", { class: "who" }, h("summary", null, word(host.viewer.id || host.viewer.kind), h("span", { class: "tag" }, rights(host.viewer.rights))),
         h("div", { class: "pop" }, h("p", null, host.viewer.kind, " ", word(host.viewer.id)), host.viewer.tenant && h("p", null, "of tenant ", word(host.viewer.tenant)),
@@ -181,9 +181,8 @@ export function palette() {
 /** Opens the list of keys. */
 export function keys() {
   const rows = [...pages.map((p) => ["g " + p.key, p.name]), ["/", "search"], ["k", "command palette, where no table has rows"], ["space", "pause, or go on"], ["j  k", "next and previous row"], ["x", "select the row, where it has a box"], ["enter", "open the row"], ["Esc", "close"], ["← →", "move along a chart"], ["shift ← →", "select a span of time on the failures"], ["?", "this list"]];
-  const dialog = h("dialog", { class: "ask", "aria-label": "Keys", onclose: () => dialog.remove() }, h("h2", { tabindex: "-1", autofocus: true }, "Keys"),
-    h("dl", { class: "kv" }, rows.flatMap(([k, what]) => [h("dt", null, k.split(" ").filter(Boolean).map((one) => [h("kbd", null, one), " "])), h("dd", null, what)])),
-    h("div", { class: "acts" }, h("button", { class: "btn", type: "button", onclick: () => dialog.close() }, "Close")));
+  const dialog = h("dialog", { class: "ask keys", "aria-label": "Keys", onclose: () => dialog.remove() }, h("header", null, h("h2", null, "Keys"), h("button", { class: "btn icon", type: "button", "aria-label": "Close", title: "Close (Esc)", autofocus: true, onclick: () => dialog.close() }, icon("x"))),
+    h("dl", { class: "kv" }, rows.flatMap(([k, what]) => [h("dt", null, k.split(" ").filter(Boolean).map((one) => [h("kbd", null, one), " "])), h("dd", null, what)])));
   document.body.append(dialog);
   dialog.showModal();
 }

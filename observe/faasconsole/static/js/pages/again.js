@@ -41,7 +41,7 @@ function order(groups) {
   const name = names.length === 1 ? names[0] : String(ready.length);
   ask({ title: `Run failed calls of ${names.length === 1 ? name : plural(names.length, "function", "functions")} again`, label: `Run ${count(ready.length)} again`,
     body: [h("p", { role: "status" }, `${plural(ready.length, "call", "calls")} would be made again, each as it was and for its own tenant.`, out ? ` ${plural(out, "is", "are")} left out: the input was not kept whole.` : "", " They have effects: these are real calls."),
-      h("label", { class: "stack" }, ["Type ", h("b", null, word(name)), " to confirm"], h("input", { type: "text", name: "name", autocomplete: "off", autofocus: true }))],
+      h("label", { class: "stack" }, h("span", null, "Type ", h("b", null, word(name)), " to confirm"), h("input", { type: "text", name: "name", autocomplete: "off", autofocus: true }))],
     done: (form) => {
       if (form.get("name") !== name) throw new Error(names.length === 1 ? "That is not the function’s name." : "That is not their number.");
       if (!ready.length) throw new Error("There is nothing to run: no input was kept whole.");

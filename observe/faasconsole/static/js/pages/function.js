@@ -5,7 +5,7 @@ import { doc, problem, seriesNeed, columns, grid, has, may, writes, refresh, sta
 import { put, post, get, part } from "../api.js";
 import { range, link } from "../route.js";
 import { n, digits, count, percent, duration, minute, clock, long, money, amounts, bytes, plural, pretty, fault } from "../format.js";
-import { says, section, table, number, share, time, a, absent, since as ago, ask, split } from "../parts.js";
+import { says, section, table, number, share, time, a, absent, since as ago, ask, split, yours } from "../parts.js";
 import { chart, still, twin } from "../chart.js";
 import { since, culprit, interval, cure } from "../judge.js";
 import { normal } from "./failure.js";
@@ -27,7 +27,7 @@ export function needs(route) {
 
 export function view(route) {
   const f = doc("page:function");
-  if (!f) return problem("page:function") ? says("none", word(route.name), h("p", { class: "muted" }, "There is no such function, or you may not see it. ", a(link("functions"), "All functions"))) : [says("none", word(route.name)), absent()];
+  if (!f) return problem("page:function") ? says("none", ["There is no function ", word(route.name), yours()], h("span", { class: "muted" }, a(link("functions"), "All functions"))) : [says("none", word(route.name)), absent()];
   const merged = together(doc("page:series"), f);
   const joint = [merged, problem("page:series"), doc("page:decisions"), state.restarts.length];
   const fixed = settings(f);
@@ -38,7 +38,7 @@ export function view(route) {
     keep("jump", [fixed], () => h("nav", { class: "jump", "aria-label": "On this page", "data-key": "jump" }, jumps(f).map(([id, name]) => h("a", { href: location.hash, onclick: (e) => { e.preventDefault(); document.getElementById(id)?.scrollIntoView({ behavior: "smooth" }); } }, name)))),
     h("div", { class: "fnpage", "data-key": "fnpage" },
       h("div", { class: "charts" }, drawn("demand", [fixed, f.numbers?.instances, f.numbers?.queued, f.versions.map((v) => v.numbers?.instances).join(), ...joint], () => demand(f, merged, route)), drawn("latency", [f.name, times, merged, state.restarts.length], () => latency(f, merged, route)), drawn("outcomes", joint, () => outcomes(merged, route))),
-      h("div", { class: "tables" }, versions(f), failures(f, route), keep("refusals", [fixed, JSON.stringify(f.numbers?.refused)], () => refusals(f)), keep("tenants", [doc("page:usage"), f.name], () => tenants(f)), runaways(f), keep("cost", [doc("page:usage"), f.name], () => cost(f)), keep("config", [fixed], () => config(f)))),
+      h("div", { class: "tables" }, versions(f), failures(f, route), f.numbers && keep("refusals", [fixed, JSON.stringify(f.numbers.refused)], () => refusals(f)), keep("tenants", [doc("page:usage"), f.name], () => tenants(f)), f.numbers && runaways(f), keep("cost", [doc("page:usage"), f.name], () => cost(f)), keep("config", [fixed], () => config(f)))),
   ];
 }
 
@@ -56,7 +56,7 @@ const keep = (id, of, make) => stay(standing(id), [...of, location.hash], make);
 // The same for a section with charts.
 const drawn = (id, of, make) => still(standing(id), [...of, location.hash], make);
 
-const jumps = (f) => [["demand", "Demand"], ["latency", "Latency"], ["outcomes", "Outcomes"], f.versions.length > 1 && ["versions", "Versions"], ["failures", "Failures"], ["refusals", "Refusals"], ["tenants", "Tenants"], ["runaways", "Runaways"], ["cost", "Cost"], ["config", "Configuration"]].filter(Boolean);
+const jumps = (f) => [["demand", "Demand"], f.numbers && ["latency", "Latency"], f.numbers && ["outcomes", "Outcomes"], f.versions.length > 1 && ["versions", "Versions"], ["failures", "Failures"], f.numbers && ["refusals", "Refusals"], ["tenants", "Tenants"], f.numbers && ["runaways", "Runaways"], ["cost", "Cost"], ["config", "Configuration"]].filter(Boolean);
 
 function head(f, route) {
   const m = f.numbers?.minute;
@@ -125,17 +125,20 @@ function invoke(f) {
     } });
 }
 
-function example(schema, depth = 0) {
+// Returns an input that fits a schema. Types that a schema refers to stand in its $defs; types within types end at the fourth.
+function example(schema, depth = 0, defs = schema?.$defs) {
   const pad = "  ".repeat(depth + 1);
   if (!schema) return "";
-  if (schema.properties) return `{\n${Object.entries(schema.properties).map(([k, v]) => `${pad}${JSON.stringify(k)}: ${example(v, depth + 1)}`).join(",\n")}\n${"  ".repeat(depth)}}`;
+  const referred = depth < 4 && defs?.[schema.$ref?.split("/").pop()];
+  if (referred) return example(referred, depth, defs);
+  if (schema.properties) return `{\n${Object.entries(schema.properties).map(([k, v]) => `${pad}${JSON.stringify(k)}: ${example(v, depth + 1, defs)}`).join(",\n")}\n${"  ".repeat(depth)}}`;
   return { string: '""', integer: "0", number: "0", boolean: "false", array: "[]", object: "{}" }[Array.isArray(schema.type) ? schema.type[0] : schema.type] ?? "null";
 }
 
 function facts(f) {
   const d = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, ...value));
   const v = f.versions.at(-1) ?? {};
-  return h("dl", { class: "facts", "data-key": "facts" }, f.aliases.map((al) => d(al.name || "default", split(al.weights))), d("limit", f.limit === null ? "none" : String(f.limit)), d("timeout", duration(v.timeoutNS)), n(v.memory) ? d("memory", bytes(v.memory) + " declared") : null,
+  return h("dl", { class: "facts", "data-key": "facts" }, f.aliases.map((al) => d(al.name || "default", split(al.weights))), d("limit", f.limit === null ? "none" : String(f.limit)), n(f.numbers?.instances) ? d("instances", `${count(f.numbers.ready)} of ${count(f.numbers.instances)} ready`) : null, d("timeout", duration(v.timeoutNS)), n(v.memory) ? d("memory", bytes(v.memory) + " declared") : null,
     d("input", h("code", null, v.in ?? "")), d("output", h("code", null, v.out ?? "")), Object.entries(f.labels ?? v.labels ?? {}).slice(0, 6).map(([k, x]) => d(word(k), word(x))));
 }
 
@@ -198,11 +201,12 @@ function demand(f, all, route) {
     const d = scale.findLast((one) => Math.abs(new Date(one.time).getTime() / 1000 - t) <= g.step);
     return d ? [h("b", null, `${d.from} → ${d.to}`), h("span", null, d.rule), h("span", null, "wish ", h("b", null, String(d.wanted))), h("span", null, "stable ", h("b", null, digits(d.load.stable))), h("span", null, "burst ", h("b", null, digits(d.load.burst))), h("span", null, "queue ", h("b", null, String(d.load.queued)))] : null;
   };
+  const queue = waiting(f, c, g, r);
   return section("demand", "Demand, capacity, queue", `slots, ${r.words}${scale.length ? "; ▲ ▼ where the scale changed" : ""}`,
     twin("Changes of scale", ["Time, UTC", "Change", "Rule", "Wish", "Stable", "Burst"], () => scale.slice(-60).toReversed().map((d) => [clock(d.time), `${d.from} → ${d.to}`, d.rule, String(d.wanted), digits(d.load.stable), digits(d.load.burst)])),
-    chart("demand", { label: `Demand of ${f.name} in slots, ${r.words}: ${digits(wanted.at(-1) ?? 0)} now${limit ? `, limit ${limit}` : ""}.`, height: 220, left: 56, span: spanOf(g), x: g.x, series, max: limit && limit <= 4 * Math.max(...wanted, now_, 1) ? limit : 1, value: (v) => digits(v), events: moves(f), readout,
+    chart("demand", { label: `Demand of ${f.name} in slots, ${r.words}: ${digits(wanted.at(-1) ?? 0)} now${limit ? `, limit ${limit}` : ""}.`, height: queue ? 202 : 220, bare: Boolean(queue), left: 56, span: spanOf(g), x: g.x, series, max: limit && limit <= 4 * Math.max(...wanted, now_, 1) ? limit : 1, value: (v) => digits(v), events: moves(f), readout,
       marks: scale.map((d, i) => ({ t: new Date(d.time).getTime() / 1000, y: after[i], up: n(d.to) > n(d.from), text: `${d.from} → ${d.to}` })) }),
-    waiting(f, c, g, r));
+    queue);
 }
 
 /** Returns how many instances all versions together had before the decisions, and after each of them. Versions without a
@@ -281,8 +285,9 @@ function latency(f, all, route) {
     const map = cells(all, g, part);
     const low = Math.max(1e3, 10 ** Math.floor(Math.log10(Math.min(...map.cells.map((x) => x[1]), 1e9))));
     const high = 10 ** Math.ceil(Math.log10(Math.max(...map.cells.map((x) => x[2]), low * 100)));
-    return chart("latency-" + part, { label: `${title} of ${f.name}: p50 ${duration(times?.p50)}, p99 ${duration(times?.p99)}.`, height: 150, left: 56, span: spanOf(g), x: map.x, log: [low, high], heat: map, format: (v) => (Math.log10(v) % 1 < 1e-9 ? duration(v).replace(/\.0+/, "") : ""), value: duration, events: state.restarts.map((t) => ({ t, text: "" })),
-      series: [{ name: `${title} p99`, value: duration(times?.p99), values: map.p99, kind: "line", token: "text", dash: [3, 2] }, { name: `${title} p50`, value: duration(times?.p50), values: map.p50, kind: "line", token: "text" }] });
+    const last = (values) => duration(values.findLast((v) => v !== null));
+    return chart("latency-" + part, { label: `${title} of ${f.name}: p50 ${duration(times?.p50)}, p99 ${duration(times?.p99)}.`, height: part === "wait" ? 132 : 150, bare: part === "wait", left: 56, span: spanOf(g), x: map.x, log: [low, high], heat: map, format: (v) => (Math.log10(v) % 1 < 1e-9 ? duration(v).replace(/\.0+/, "") : ""), value: duration, events: state.restarts.map((t) => ({ t, text: "" })),
+      series: [{ name: `${title} p99`, value: last(map.p99), values: map.p99, kind: "line", token: "text", dash: [3, 2] }, { name: `${title} p50`, value: last(map.p50), values: map.p50, kind: "line", token: "text" }] });
   };
   return section("latency", "Latency", "share of the calls of each moment, light to dark; lines p50 and p99",
     twin("Latency of the last minute", ["Time", "p50", "p95", "p99"], [["Wait", duration(m?.wait.p50), duration(m?.wait.p95), duration(m?.wait.p99)], ["Run", duration(m?.run.p50), duration(m?.run.p95), duration(m?.run.p99)]]),

@@ -46,7 +46,8 @@ export function view(route) {
   ];
 }
 
-const labels = (f) => Object.entries(f.labels ?? f.versions[0]?.labels ?? {}).map(([k, v]) => `${k}=${v}`);
+const labelsOf = (f) => f.labels ?? f.versions[0]?.labels ?? {};
+const labels = (f) => Object.entries(labelsOf(f)).map(([k, v]) => `${k}=${v}`);
 const chip = (text, on, to, pic) => h("button", { class: "chip", type: "button", "aria-pressed": String(on), onclick: () => go(to) }, pic, text);
 
 const hidden = (route) => new Set((route.params.hide ?? "").split(",").filter(Boolean));
@@ -78,7 +79,7 @@ function columnsOf(route) {
   };
   const q = (name, title, of, cls) => ({ name, title, class: "n " + cls, sort: (f) => n(of(f)), of, cell: (f) => time(of(f)) });
   return [
-    { name: "name", title: "State and function", first: "", sort: true, of: (f) => `${f.state} ${labels(f)[0]}`, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p3" }, labels(f)[0] ? word(labels(f)[0].split("=")[1]) : "")) },
+    { name: "name", title: "State and function", first: "", sort: true, of: (f) => `${f.state} ${labels(f)[0]}`, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name)), h("span", { class: "tag p3" }, word(Object.values(labelsOf(f))[0] ?? ""))) },
     { name: "version", title: "Version", class: "p3", of: (f) => f.aliases, cell: version },
     { name: "rate", title: "Calls/s", class: "n", sort: rate, of: (f) => m(f)?.calls ?? Boolean(f.numbers), cell: (f) => (f.numbers ? number(rate(f), { text: digits(rate(f)) }) : number()) },
     { name: "line", title: h("span", { class: "vh" }, "Calls, " + r.words), class: "p3 spk", label: false, of: () => answer, cell: line },

@@ -105,7 +105,7 @@ function bulk(verb, g) {
   let expect = null; // the count that the viewer was shown; the host changes no other number of jobs
   const counted = h("p", { role: "status" }, "Counting…");
   post(`jobs/${verb}`, { filter }).then((d) => { expect = d.matched; counted.textContent = `${plural(d.matched, "job", "jobs")} of this function and condition ${words}.`; }, (e) => (counted.textContent = e.message));
-  ask({ title: `${verb === "replay" ? "Replay" : "Purge"} dead jobs of ${g.function}`, label: verb === "replay" ? "Replay" : "Purge", danger: verb === "purge", body: [counted, h("label", { class: "stack" }, ["Type ", h("b", null, word(g.function)), " to confirm"], h("input", { type: "text", name: "name", autocomplete: "off", autofocus: true }))],
+  ask({ title: `${verb === "replay" ? "Replay" : "Purge"} dead jobs of ${g.function}`, label: verb === "replay" ? "Replay" : "Purge", danger: verb === "purge", body: [counted, h("label", { class: "stack" }, h("span", null, "Type ", h("b", null, word(g.function)), " to confirm"), h("input", { type: "text", name: "name", autocomplete: "off", autofocus: true }))],
     done: async (form) => {
       if (form.get("name") !== g.function) throw new Error("That is not the function’s name.");
       if (expect === null) throw new Error("The jobs are not counted yet.");
@@ -148,7 +148,7 @@ function drawer(route) {
   const settled = ["succeeded", "dead", "canceled"].includes(j.state);
   const input = doc("page:input");
   return h("aside", { class: "drawer", "aria-label": "A job", "data-key": route.name },
-    head([word(j.function), ", ", j.state], j.state === "dead" ? "failing" : j.state === "succeeded" ? "well" : "idle"),
+    head(h("span", null, word(j.function), `, ${j.state}`), j.state === "dead" ? "failing" : j.state === "succeeded" ? "well" : "idle"),
     h("dl", { class: "facts" }, d("function", fn(j.function.split(":")[0])), j.tenant && d("tenant", word(j.tenant)), j.condition && d("condition", j.condition), j.waiting && d("waits for", waiting(j)), d("accepted", h("time", { datetime: j.accepted, title: instant(j.accepted) }, clock(j.accepted) + " UTC")), d("due", clock(j.due)), settled && d("settled", clock(j.settled)), d("attempts", String(n(j.attempts))), d("deliveries", String(n(j.deliveries))), d("time used", duration(j.usedNS)), j.orderKey && d("order key", word(j.orderKey)), j.uniqueKey && d("unique key", word(j.uniqueKey)), j.replayOf && d("replay of", a(link("jobs", j.replayOf), h("code", null, j.replayOf.slice(0, 13) + "…"))), d("id", h("code", null, j.id))),
     j.progress && h("p", null, `${n(j.progress.done)} of ${n(j.progress.total)} `, word(j.progress.note ?? "")),
     j.last && section("last", "Last delivery", clock(j.last.at) + " UTC", null, h("p", { class: j.last.outcome === "OK" ? "" : "t-failing" }, j.last.outcome || j.last.reason || j.last.kind, j.last.error ? [": ", word(j.last.error)] : "")),

@@ -84,7 +84,21 @@ function empty() {
 // that tenant.
 function unnumbered(list, route) {
   return [says("none", `${plural(list.length, "function", "functions")} that you may call or look at`, h("span", { class: "muted" }, "Their numbers are sums over all tenants, and not yours to see; failures and costs of your own tenant are.")),
-    h("div", { class: "two", "data-key": "two" }, h("div", null, nowTable(list, route)), h("div", null, spending()))];
+    h("div", { class: "two", "data-key": "two" }, h("div", null, nameTable(list)), h("div", null, spending()))];
+}
+
+// The functions without numbers, and what the viewer's tenant has spent on each.
+function nameTable(list) {
+  const use = doc("usage");
+  const { all: cost, paid } = costs(use);
+  return section("now", "Functions", null, a(link("functions"), `All ${plural(list.length, "function", "functions")}`), table({
+    id: "names", caption: "Functions", className: "now", rows: list.slice(0, 20), key: (f) => f.name,
+    columns: [
+      { name: "name", title: "Function", of: (f) => f.state, cell: (f) => h("span", { class: "fn" }, mark("none"), h("a", { href: link("functions", f.name), title: f.name }, word(f.name))) },
+      { name: "in", title: "Input", class: "p2", of: (f) => f.versions.at(-1)?.in, cell: (f) => h("code", null, f.versions.at(-1)?.in ?? "") },
+      use?.book && { name: "cost", title: `Today, ${use.book.currency}`, class: "n", of: (f) => paid(cost.get(f.name) ?? 0), cell: (f) => number(cost.get(f.name) ?? 0, { text: paid(cost.get(f.name) ?? 0) }) },
+    ].filter(Boolean),
+  }));
 }
 
 function sentence(all, list, route) {
@@ -147,7 +161,7 @@ function six(answer, route) {
   return h("dl", { class: "six", "aria-label": "Now", "data-key": "six" },
     cell("Calls per second", digits(calls / 60), "", "last minute", c && line("calls", (p) => c.calls(p) / g.step)),
     cell("Errors", percent(n(m.failures), calls), "%", `${count(m.failures)} failed`, c && line("errors", (p) => c.failures(p) / Math.max(1, c.calls(p)), bad)),
-    cell("Wait, p99", wd, wu, "for a slot", c && line("wait", c.of("waitP99NS"), waits)),
+    cell("Wait, p99", wd, wu, `p50 ${duration(m.wait.p50)}`, c && line("wait", c.of("waitP99NS"), waits)),
     cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line("run", c.of("runP99NS"))),
     cell("In flight", count(t.inFlight), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && line("busy", (p) => busy(c, p, g.step))),
     use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", ...amount(use.total.list, use.book.currency), projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
@@ -215,7 +229,7 @@ function slots(answer, route) {
     twin("Slots in use by function", ["Function", "Slots in use", "Waiting", "Limit"], () => busiest(answer.functions).map((f) => [word(f.name), String(n(f.numbers.inFlight)), String(n(f.numbers.queued)), f.limit === null ? "–" : String(f.limit)])),
     chart("slots", {
       label: `Slots in use by function, ${r.words}. ${n(answer.totals.inFlight)} of ${capacity || "unlimited"} slots are in use, ${n(answer.totals.queued)} calls wait.`,
-      height: 300, x, series, max: capacity, format: (v) => String(v), value: (v) => digits(v),
+      height: 320, x, series, max: capacity, format: (v) => String(v), value: (v) => digits(v),
       events: [...moves.map((d) => ({ t: new Date(d.time).getTime() / 1000, text: `${minute(d.time)} ${d.alias || "default"} of ${clip(d.function)}` })), ...state.restarts.map((t) => ({ t, text: "restart" }))],
     }));
 }
@@ -304,7 +318,8 @@ function feed() {
   }
   for (const t of doc("tenants")?.tenants ?? []) {
     for (const b of t.budgets ?? []) {
-      if (b.exhausted && b.part > 0.5) items.push({ t: new Date(now()).toISOString(), soon: true, key: "b" + t.tenant, text: [a(link("tenants"), word(t.tenant)), `: ${digits(100 * b.part)} % of its budget`], below: [`spent about ${minute(b.exhausted)} at this rate`] });
+      if (b.part >= 1 || b.refused) items.push({ t: new Date(now()).toISOString(), soon: true, state: "refusing", key: "b" + t.tenant, text: [a(link("tenants"), word(t.tenant || "callers without a tenant")), n(t.refused?.budget) ? `: ${plural(t.refused.budget, "call", "calls")} refused` : ": its budget is spent"], below: [`budget spent, until ${minute(b.end)}`] });
+      else if (b.exhausted && b.part > 0.5) items.push({ t: new Date(now()).toISOString(), soon: true, key: "b" + t.tenant, text: [a(link("tenants"), word(t.tenant)), `: ${digits(100 * b.part)} % of its budget`], below: [`spent about ${minute(b.exhausted)} at this rate`] });
     }
   }
   items.sort((x, y) => (x.t < y.t ? 1 : -1));

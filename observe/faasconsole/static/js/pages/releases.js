@@ -25,7 +25,7 @@ export function view() {
       id: "aliases", caption: "Aliases", rows: aliases, key: (al) => al.function + ":" + al.name,
       columns: [
         { name: "a", title: "Alias", cell: (al) => h("span", { class: "fn" }, mark(rate(al) >= 0.01 && shared.includes(al) ? "failing" : "well"), h("span", null, fn(al.function), al.name ? [":", word(al.name)] : h("span", { class: "muted" }, " by its name alone"))) },
-        { name: "w", title: "Stands for", cell: (al) => split(al.weights) },
+        { name: "w", title: "Stands for", class: "span2", cell: (al) => split(al.weights) },
         { name: "k", title: "Sticky", class: "p3", cell: (al) => (al.sticky ? "by key" : h("span", { class: "zero" }, "no")) },
         { name: "r", title: "Revision", class: "n p3", cell: (al) => number(al.revision) },
         { name: "c", title: "Changed", class: "p2", cell: (al) => at(al.changed) },
@@ -34,11 +34,10 @@ export function view() {
         { name: "x", title: "", class: "n", label: false, cell: (al) => (writes() && may("manage") ? h("button", { class: "btn small", type: "button", onclick: () => move(al) }, "Move…") : "") },
       ],
     }) : h("p", { class: "muted" }, "There are no aliases. ", h("code", null, 'r.SetAlias("resize", "live", faas.Weights{1: 90, 2: 10})'), " lets a name stand for versions.")),
-    shared.map((al) => compare(al)),
-    section("moves", "Moves", "newest first, UTC", null, moves.length ? table({
+    h("div", { class: shared.length ? "cols2" : "", "data-key": "cols" }, shared.length ? h("div", null, shared.map((al) => compare(al))) : null, section("moves", "Moves", "newest first, UTC", null, moves.length ? table({
       id: "moves", caption: "Moves of aliases", rows: moves.slice(0, 100), key: (d) => d.time + d.function + d.alias,
-      columns: [{ name: "a", title: "Alias", cell: (d) => h("span", null, fn(d.function), d.alias ? [":", word(d.alias)] : "") }, { name: "t", title: "Time", cell: (d) => at(d.time) }, { name: "b", title: "From", class: "p2", cell: (d) => (d.before ? split(d.before) : h("span", { class: "zero" }, "nothing")) }, { name: "c", title: "To", cell: (d) => (d.after ? split(d.after) : h("span", { class: "zero" }, "removed")) }, { name: "w", title: "By", cell: (d) => (d.by ? word(d.by) : "") }],
-    }) : h("p", { class: "muted" }, "No alias has moved since the start.")),
+      columns: [{ name: "a", title: "Alias", cell: (d) => h("span", null, fn(d.function), d.alias ? [":", word(d.alias)] : "") }, { name: "t", title: "Time", cell: (d) => at(d.time) }, { name: "b", title: "From", class: "p2", cell: (d) => (d.before ? split(d.before) : h("span", { class: "zero" }, "nothing")) }, { name: "c", title: "To", class: "span2", cell: (d) => (d.after ? split(d.after) : h("span", { class: "zero" }, "removed")) }, { name: "w", title: "By", cell: (d) => (d.by ? word(d.by) : "") }],
+    }) : h("p", { class: "muted" }, "No alias has moved since the start."))),
   ];
 }
 

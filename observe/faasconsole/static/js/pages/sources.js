@@ -24,7 +24,7 @@ export function view() {
       id: "sources", caption: "Sources", rows: list, key: (s) => s.name,
       columns: [
         { name: "s", title: "Source", cell: (s) => h("span", { class: "fn" }, mark(stateOf[s.state] ?? "none"), h("b", null, word(s.name))) },
-        { name: "f", title: "Function", cell: (s) => fn(s.function) }, { name: "st", title: "State", cell: (s) => h("span", null, s.state, " ", h("span", { class: "tag" }, "since ", at(s.since))) },
+        { name: "f", title: "Function", cell: (s) => fn(s.function) }, { name: "st", title: "State", cell: (s) => h("span", null, s.state, " ", h("span", { class: "tag wide" }, "since ", at(s.since))) },
         { name: "lag", title: "Waiting", class: "n", cell: (s) => (s.lag === null ? h("span", { class: "zero" }, "not known") : number(s.lag)) }, { name: "age", title: "Oldest", class: "n p2", cell: (s) => time(s.lagNS) },
         { name: "r", title: "Received", class: "n", cell: (s) => number(s.received) }, { name: "a", title: "Accepted", class: "n p2", cell: (s) => number(s.accepted) }, { name: "x", title: "Filtered", class: "n p4", cell: (s) => number(s.filtered) }, { name: "d", title: "Duplicates", class: "n p4", cell: (s) => number(s.duplicates) }, { name: "j", title: "Rejected", class: "n p3", cell: (s) => number(s.rejected, { bad: "failing" }) }, { name: "u", title: "Under way", class: "n p3", cell: (s) => number(s.underWay) }, { name: "n", title: "Restarts", class: "n p3", cell: (s) => number(s.restarts, { bad: "failing" }) },
         { name: "e", title: "Last error", class: "p4 wrapok", cell: (s) => (s.lastError ? word(s.lastError) : "") },

@@ -1,10 +1,11 @@
 // Tenants: what they spend, and how much of their budgets is left.
 
 import { h, mark, word } from "../dom.js";
-import { doc, problem, has } from "../store.js";
+import { doc, problem, has, may, writes, refresh } from "../store.js";
+import { put, part as path } from "../api.js";
 import { link } from "../route.js";
 import { n, digits, percent, money, amount, amounts, minute, plural, count, duration } from "../format.js";
-import { says, section, table, number, share, absent, yours, bar } from "../parts.js";
+import { says, section, table, number, share, absent, yours, bar, ask } from "../parts.js";
 
 export function needs() {
   return { functions: { path: "functions", every: 5000 }, ...(has("ledger") || has("recorder") ? { tenants: { path: "tenants", every: 5000 } } : {}) };
@@ -19,11 +20,33 @@ export function view() {
   const soon = list.filter((t) => !over.includes(t) && t.budgets?.some((b) => b.exhausted));
   const sum = list.reduce((t, one) => t + Number(one.list ?? 0), 0);
   return [
-    over.length ? says("refusing", [over.slice(0, 3).map((t, i) => [i ? ", " : "", word(t.tenant || "callers without a tenant")]), over.length > 3 ? ` and ${over.length - 3} more` : "", over.length === 1 ? " has spent its budget" : " have spent their budgets", turnedAway(over)], note(soon, d, sum))
+    h("div", { class: "head", "data-key": "head" }, over.length ? says("refusing", [over.slice(0, 3).map((t, i) => [i ? ", " : "", word(t.tenant || "callers without a tenant")]), over.length > 3 ? ` and ${over.length - 3} more` : "", over.length === 1 ? " has spent its budget" : " have spent their budgets", turnedAway(over)], note(soon, d, sum))
       : says(list.length ? "well" : "none", list.some((t) => t.budgets?.length) ? `Every tenant${yours()} is within its budget` : list.length ? plural(list.length, "tenant", "tenants") : `No call${yours()} has ended yet`, note(soon, d, sum)),
+      writes() && may("manage") && list.some((t) => t.budgets?.length) ? h("div", { class: "acts" }, h("button", { class: "btn", type: "button", onclick: () => raise(list, over[0] ?? soon[0]) }, "Change a budget…")) : null),
     list.length ? rows(list, d) : h("p", { class: "muted" }, "A call has a tenant by ", h("code", null, "faas.WithTenant(ctx, name)"), "."),
   ];
 }
+
+// Asks for an account of a budget, and its new limit. first is the tenant whose budget is chosen at the beginning.
+function raise(list, first) {
+  const all = list.flatMap((t) => (t.budgets ?? []).map((b) => ({ ...b, tenant: t })));
+  const at = Math.max(0, all.findIndex((b) => b.tenant === first));
+  const limit = h("input", { type: "text", name: "limit", autocomplete: "off", autofocus: true, required: true, value: all[at].limit });
+  const spent = h("p", { class: "muted" });
+  const say = (b) => (spent.textContent = `${short(b.spent)} of ${short(b.limit)} spent in this window, which ends at ${minute(b.end)} UTC.`);
+  const chosen = h("select", { name: "at", onchange: (e) => { const b = all[Number(e.target.value)]; limit.value = b.limit; say(b); } },
+    all.map((b, i) => h("option", { value: String(i), selected: i === at }, `${b.account || "no tenant"}${list.some((t) => (t.budgets?.length ?? 0) > 1) ? `, ${b.budget}` : ""}`)));
+  say(all[at]);
+  ask({ title: "Change a budget", label: "Set the limit", body: [h("label", { class: "stack" }, "Tenant", chosen), spent, h("label", { class: "stack" }, "Limit of each window, until the host restarts", limit)],
+    done: async (form) => {
+      const b = all[Number(form.get("at"))];
+      await put(`budgets/${path(b.budget)}/limit`, { account: b.account, limit: form.get("limit").trim() });
+      refresh();
+    } });
+}
+
+// An amount of money with few digits; other amounts as they are.
+const short = (text) => { const [, digits_, currency] = /^([\d.]+) ([A-Z]+)$/.exec(text) ?? []; return currency ? `${money(digits_)}\u00a0${currency}` : text; };
 
 function note(soon, d, sum) {
   return [soon.map((t) => h("span", null, mark("none", true), h("span", null, word(t.tenant), ` will have spent its budget about ${minute(t.budgets.find((b) => b.exhausted).exhausted)}`))).slice(0, 3),
