@@ -131,11 +131,23 @@ const outputOf = (r) => (r.output?.text !== undefined && r.output?.text !== null
 function differences(f) {
   const r = work.result;
   const original = pretty(doc("page:input")?.text ?? "");
-  const lines = (x, y) => h("div", { class: "code diff" }, diff(x, y).map(([sign, line]) => (sign === " " ? h("span", null, line || " ") : h(sign === "-" ? "del" : "ins", null, h("span", { class: "vh" }, sign === "-" ? "removed: " : "added: "), `${sign === "-" ? "−" : "+"} ${line}`))));
+  const line = ([sign, text], i, all) => (sign === " " ? h("span", null, text || " ") : h(sign === "-" ? "del" : "ins", null, h("span", { class: "vh" }, sign === "-" ? "removed: " : "added: "), sign === "-" ? "− " : "+ ", marked(text, sign === "+" && all[i - 1]?.[0] === "-" && all[i - 2]?.[0] !== "-" && all[i + 1]?.[0] !== "+" ? all[i - 1][1] : null)));
+  const lines = (x, y) => h("div", { class: "code diff" }, diff(x, y).map(line));
   const part_ = (title, body) => h("section", { class: "sec" }, h("header", null, h("h3", null, title), h("span", { class: "aside" }, "first → again")), body);
   return h("div", { class: "run2", "data-key": "differences" },
     work.sent !== original ? part_("Input", lines(original, work.sent)) : null,
     part_("Output", lines(f.error ? plain(f.error).slice(0, 400) : f.outcome, r.error ? plain(r.error).slice(0, 400) : outputOf(r) || (r.outcome ?? ""))));
+}
+
+// Returns the text of a line. If it replaces an earlier line that has the same beginning and the same end, what is between them is emphasised.
+function marked(text, earlier) {
+  if (earlier === null) return text;
+  const short = Math.min(text.length, earlier.length);
+  let [from, end] = [0, 0];
+  while (from < short && text[from] === earlier[from]) from++;
+  while (end < short - from && text.at(-1 - end) === earlier.at(-1 - end)) end++;
+  if (from + end < 3 || from + end === text.length) return text;
+  return [text.slice(0, from), h("b", null, text.slice(from, text.length - end)), text.slice(text.length - end)];
 }
 
 /** Returns the frames of a goroutine's stack: [function, file and line, whether it is the program's own

@@ -91,7 +91,7 @@ function dead() {
       { name: "t", title: "Tenants", class: "p3", cell: (g) => (g.tenants.length > 2 ? plural(g.tenants.length, "tenant", "tenants") : g.tenants.map((t, i) => [i ? ", " : "", word(t || "none")])) },
       { name: "n", title: "Jobs", class: "n", cell: (g) => number(g.count, { bad: "failing" }) },
       { name: "1", title: "First", class: "n muted p4", cell: (g) => at(g.first) }, { name: "2", title: "Last", class: "n muted p2", cell: (g) => since(g.last) },
-      { name: "x", title: "", class: "n", label: false, cell: (g) => h("span", { class: "acts" }, writes() && may("replay") && h("button", { class: "btn small", type: "button", onclick: () => bulk("replay", g) }, `Replay ${n(g.count)}…`), writes() && may("manage") && h("button", { class: "btn small", type: "button", onclick: () => bulk("purge", g) }, `Purge ${n(g.count)}…`)) },
+      { name: "x", title: "", class: "n act", label: false, cell: (g) => h("span", { class: "acts" }, writes() && may("replay") && h("button", { class: "btn small", type: "button", onclick: () => bulk("replay", g) }, `Replay ${n(g.count)}…`), writes() && may("manage") && h("button", { class: "btn small", type: "button", onclick: () => bulk("purge", g) }, `Purge ${n(g.count)}…`)) },
     ],
   }) : h("p", { class: "muted" }, "None."));
 }
