@@ -1,5 +1,6 @@
 // Takes the pictures for the documentation: pictures.mjs PROGRAMS DIRECTORY. The same seed makes the same
-// calls; their durations differ a little from run to run.
+// calls; their durations differ a little from run to run. The font is Inter, if the machine has it, so that the pictures are as
+// narrow as the page is on most screens; Debian's own system-ui is far wider.
 
 import { writeFile } from "node:fs/promises";
 import { open, browser, pageOf } from "./kit.mjs";
@@ -30,6 +31,11 @@ async function again(page) {
 for (const colorScheme of ["light", "dark"]) {
   for (const [name, path, width, height, before] of [["", "overview", 1600, 1000], ["-function", "functions/resize", 1600, 1100], ["-failure", "failures", 1600, 850, again]]) {
     const { page, close } = await pageOf(b, shop.base, { colorScheme, viewport: { width, height } });
+    await page.addInitScript(() => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(":root { --font: Inter, system-ui, sans-serif; }");
+      document.adoptedStyleSheets = [sheet];
+    });
     await page.goto(`${shop.base}#/${path}?range=5m`);
     await page.locator("main h1").waitFor();
     await before?.(page);

@@ -23,6 +23,9 @@ function ink(token) {
   return known;
 }
 
+let families = "";
+const family = () => (families ||= colour("font") || "system-ui"); // a canvas does not know the style sheet's fonts
+
 const pale = (rgb, alpha) => `rgba(${rgb.match(/[\d.]+/g).slice(0, 3).join(", ")}, ${alpha})`;
 
 let specs = new Map(); // id → spec, of the present view
@@ -247,7 +250,7 @@ const narrow = () => innerWidth < 640;
 const decades = ([lo, hi]) => Array.from({ length: Math.round(Math.log10(hi / lo)) + 1 }, (_, i) => lo * 10 ** i);
 
 const axis = (own) => ({
-  font: `12px ${colour("font") || "system-ui"}`, stroke: () => ink("muted"), gap: 6, ticks: { show: false },
+  font: `12px ${family()}`, stroke: () => ink("muted"), gap: 6, ticks: { show: false },
   grid: { stroke: () => ink("rule"), width: 1 }, ...own,
 });
 
@@ -282,7 +285,7 @@ function events(u, spec) {
   const c = u.ctx;
   const [left, topPx, height] = [u.bbox.left, u.bbox.top, u.bbox.height];
   c.save();
-  c.font = `${12 * ratio()}px system-ui`;
+  c.font = `${12 * ratio()}px ${family()}`;
   let said = -Infinity; // where the last text ends
   for (const e of spec.events ?? []) {
     const x = Math.round(u.valToPos(e.t, "x", true)) + 0.5;
@@ -317,7 +320,7 @@ function marks(u, spec) {
   const c = u.ctx;
   c.save();
   c.setLineDash([]);
-  c.font = `${12 * ratio()}px system-ui`;
+  c.font = `${12 * ratio()}px ${family()}`;
   c.textAlign = "center";
   let [last, said] = [-Infinity, -Infinity];
   for (const m of spec.marks ?? []) {

@@ -100,8 +100,8 @@ export function amounts(list) {
   return (v) => (Number(v) === 0 ? "0" : Math.abs(Number(v)) < least ? "<" + format.format(2 * least) : format.format(v));
 }
 
-/** Formats an amount that is shown large: [digits, currency]. A very small one is in millionths. */
-export const amount = (text, currency) => (Math.abs(Number(text)) < 0.001 && Number(text) !== 0 ? [digits(1e6 * Number(text)), "µ" + currency] : [money(text), currency]);
+/** Formats an amount that is shown large: [digits, currency]. */
+export const amount = (text, currency) => [money(text), currency];
 
 const cents = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
@@ -113,7 +113,7 @@ export function money(text) {
   const a = Math.abs(v);
   if (a >= 0.995) return cents.format(v);
   if (a >= 0.01) return v.toFixed(Math.abs(v - Number(v.toFixed(2))) < 1e-12 ? 2 : 3);
-  return v.toPrecision(2).includes("e") ? "<0.0001" : v.toPrecision(2);
+  return v.toPrecision(2).includes("e") ? "<0.000001" : v.toPrecision(2);
 }
 
 /** Formats a number with its noun, singular or plural. */
