@@ -17,7 +17,7 @@ need() { # need PACKAGE...
 absent=()
 command -v node >/dev/null && command -v npm >/dev/null || absent+=(nodejs npm)
 command -v chromium >/dev/null || absent+=(chromium)
-[[ ${1:-} != pictures ]] || fc-list | grep -q /Inter-Regular || absent+=(fonts-inter)
+[[ ${1:-} != pictures || $(fc-list Inter 2>/dev/null) ]] || absent+=(fonts-inter)
 ((${#absent[@]} == 0)) || need "${absent[@]}"
 
 work=$(mktemp -d)

@@ -189,7 +189,7 @@ function resize(id, d) {
   else place(id, d.el);
 }
 
-const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max, spec.series.map((one) => one.name)]);
+const restOf = (spec) => JSON.stringify([spec.events, spec.marks, spec.max, spec.pale, spec.series.map((one) => one.name)]);
 
 // A view is made each second, and most of its charts have not changed. Those are not drawn again.
 function unchanged(d, spec, data) {
@@ -220,14 +220,14 @@ function options(d, el) {
   const spec = d.spec;
   const stacked = spec.series.map((one, i) => (one.kind === "stack" || one.kind === "hatch" ? i + 1 : 0)).filter(Boolean);
   return {
-    width: d.width, height: spec.height, legend: { show: false }, padding: [12, narrow() ? 12 : gutter, 0, 0],
+    width: d.width, height: spec.height, legend: { show: false }, padding: [12, narrow() ? 16 : gutter, 0, 0],
     cursor: { sync: { key: "page" }, y: false, drag: { x: false, y: false }, points: { show: false }, dataIdx: (u, s, i, t) => (i > 0 && (u.data[0][i] - t) * 20 > u.data[0][i] - u.data[0][i - 1] && spec.series.some((one) => one.kind === "bars") ? i - 1 : i) },
     scales: {
       x: { time: true, range: (u, lo, hi) => d.spec.span ?? [lo, hi] },
       y: spec.log ? { distr: 3, log: 10, range: () => spec.log } : { range: (u, lo, hi) => [0, Math.max(hi ?? 0, d.spec.max ?? 0) * 1.14 || 1] },
     },
     axes: [
-      axis({ size: spec.bare ? 8 : 26, gap: 3, space: () => (d.width < 400 ? 40 : 72), values: (u, ticks) => ticks.map((t) => (spec.bare ? "" : (ticks.length > 1 && ticks[1] - ticks[0] < 60 ? clock : minute)(t * 1000))),
+      axis({ size: spec.bare ? 8 : 26, gap: 3, space: () => (d.width < 400 ? 40 : 72), values: (u, ticks) => ticks.map((t) => (spec.bare ? "" : clockOf(ticks)(t * 1000))),
         grid: { show: false }, ticks: { stroke: () => ink("rule-strong"), width: 1, size: 4 }, border: { show: true, stroke: () => ink("rule-strong"), width: 1 } }),
       axis({ size: narrow() ? Math.min(spec.left ?? 32, 44) : (spec.left ?? 44), space: spec.height > 120 ? 36 : 24, splits: spec.log ? () => decades(d.spec.log) : undefined, values: (u, ticks) => ticks.map((t) => (spec.format ?? tick)(t)) }),
     ],
@@ -236,7 +236,7 @@ function options(d, el) {
     hooks: {
       drawAxes: [(u) => d.spec.heat && heat(u, d.spec)],
       ready: [(u) => { if (d.spec.brush) d.brushed = brush(u, el, () => d.spec); }],
-      draw: [(u) => events(u, d.spec), (u) => marks(u, d.spec), () => ends(el, d), () => d.spec.brush && d.brushed?.()],
+      draw: [(u) => d.spec.pale && veil(u, d.spec.pale), (u) => events(u, d.spec), (u) => marks(u, d.spec), () => ends(el, d), () => d.spec.brush && d.brushed?.()],
       setCursor: [(u) => read(u, d)],
     },
   };
@@ -246,6 +246,12 @@ const gutter = 24; // the width, in pixels, of the space for the lines that lead
 
 /** Returns whether the names of the series stand below the chart. The style sheet puts them there by the same width. */
 const narrow = () => innerWidth < 640;
+
+// How the times of an axis are written: a day, a minute or a second, as its steps are.
+function clockOf(ticks) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
+  return step >= 86400 ? (t) => new Date(t).toISOString().slice(5, 10) : step < 60 ? clock : minute;
+}
 
 const decades = ([lo, hi]) => Array.from({ length: Math.round(Math.log10(hi / lo)) + 1 }, (_, i) => lo * 10 ** i);
 
@@ -279,6 +285,13 @@ function fillOf(d, one) {
 }
 
 const ratio = () => devicePixelRatio || 1;
+
+// Makes everything after the time t pale.
+function veil(u, t) {
+  const x = Math.max(u.bbox.left, u.valToPos(t, "x", true));
+  u.ctx.fillStyle = pale(ink("bg"), 0.55);
+  u.ctx.fillRect(x, u.bbox.top, u.bbox.left + u.bbox.width - x, u.bbox.height);
+}
 
 // Draws events, such as releases and restarts, as dotted vertical lines with a text.
 function events(u, spec) {

@@ -6,6 +6,7 @@ import { range, link } from "../route.js";
 import { digits, count, percent, span, money, amount, amounts, plural, minute, clock, duration, weight, n } from "../format.js";
 import { says, section, table, number, share, time, a, fn, absent, denied, yours, bar, at, costs } from "../parts.js";
 import { chart, twin, spark, thin } from "../chart.js";
+import { spending as spendSoFar, over } from "../spend.js";
 import { troubles, byTrouble, tally, why, since, culprit } from "../judge.js";
 
 /** The most functions for which the overview requests a series each. If there are more, it requests only
@@ -164,7 +165,7 @@ function six(answer, route) {
     cell("Wait, p99", wd, wu, `p50 ${duration(m.wait.p50)}`, c && line("wait", c.of("waitP99NS"), waits)),
     cell("Run, p99", rd, ru, `p50 ${duration(m.run.p50)}`, c && line("run", c.of("runP99NS"))),
     cell("In flight", count(t.inFlight), t.capacity ? `of ${t.capacity}` : "", n(t.queued) ? plural(t.queued, "waits", "wait") : "none waits", c && line("busy", (p) => busy(c, p, g.step))),
-    use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", ...amount(use.total.list, use.book.currency), projected(use), null) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
+    use?.book ? cell(use.source === "ledger" ? "Spent today" : "Spent since the start", ...amount(use.total.list, use.book.currency), projected(use), spendLine()) : cell("Capacity", t.capacity ?? "–", "calls", "of the whole router", null));
 }
 
 // How many calls were running, by Little's law: the time that calls have run in a step, divided by the
@@ -194,6 +195,20 @@ function uses(answer, r) {
   });
   used = { answer, hash: location.hash, rows };
   return rows;
+}
+
+// What was spent since the window began, as far as the page knows.
+function spendLine() {
+  const d = doc("tenants");
+  if (!d?.book) return null;
+  return stay(standing("line:spend"), [d], () => {
+    const { began, moments } = spendSoFar(d);
+    const last = moments.at(-1)[0];
+    const x = Array.from({ length: 40 }, (_, i) => began + (i * (last - began)) / 39);
+    const el = spark(over(moments, x, (all) => Object.values(all).reduce((a, b) => a + b, 0)).map((v) => v ?? 0), "", 104, 24);
+    el.setAttribute("data-key", "line:spend");
+    return el;
+  });
 }
 
 function projected(use) {

@@ -1,10 +1,12 @@
 // Tenants: what they spend, and how much of their budgets is left.
 
-import { h, mark, word } from "../dom.js";
+import { h, mark, word, standing } from "../dom.js";
 import { doc, problem, has, may, writes, refresh } from "../store.js";
 import { put, part as path } from "../api.js";
 import { link } from "../route.js";
 import { n, digits, percent, money, amount, amounts, minute, plural, count, duration } from "../format.js";
+import { still } from "../chart.js";
+import { spent } from "./spent.js";
 import { says, section, table, number, share, absent, yours, bar, ask } from "../parts.js";
 
 export function needs() {
@@ -24,6 +26,7 @@ export function view() {
       : says(list.length ? "well" : "none", list.some((t) => t.budgets?.length) ? `Every tenant${yours()} is within its budget` : list.length ? plural(list.length, "tenant", "tenants") : `No call${yours()} has ended yet`, note(soon, d, sum)),
       writes() && may("manage") && list.some((t) => t.budgets?.length) ? h("div", { class: "acts" }, h("button", { class: "btn", type: "button", onclick: () => raise(list, over[0] ?? soon[0]) }, "Change a budget…")) : null),
     list.length ? rows(list, d) : h("p", { class: "muted" }, "A call has a tenant by ", h("code", null, "faas.WithTenant(ctx, name)"), "."),
+    list.length && d.book ? still(standing("spend"), [d, location.hash], () => spent(d)) : null,
   ];
 }
 
