@@ -341,6 +341,24 @@ await walk("failed calls, selected by keyboard and run again all at once", async
   await page.getByRole("button", { name: "Close the note" }).click();
 });
 
+await walk("the budget of a tenant, changed", async (page) => {
+  await page.goto(shop.base + "#/tenants");
+  await page.getByRole("button", { name: "Change a budget…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Change a budget" });
+  await dialog.getByLabel("Tenant").selectOption("umbrella");
+  await dialog.getByText(/ of 0\.40\sUSD spent in this window/).waitFor();
+  await clean(page, "the dialog of a budget");
+  await dialog.getByLabel(/^Limit of each window/).fill("much");
+  await page.keyboard.press("Enter");
+  await dialog.getByText(/want one such as/).waitFor();
+  await dialog.getByLabel(/^Limit of each window/).fill("0.75 USD");
+  await page.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  await row(page, "umbrella", "tenants").getByRole("cell", { name: "0.75", exact: true }).waitFor();
+  await page.getByRole("img", { name: /^Spent by tenant: .* so far, .* at this rate/ }).waitFor({ timeout: 90000 });
+  await clean(page, "the tenants with their chart");
+}, { allowed: ["400"] });
+
 // Checks that there is no overflow and no violation of accessibility rules.
 async function clean(page, what) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
