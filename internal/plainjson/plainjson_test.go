@@ -3,6 +3,7 @@ package plainjson_test
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"math/big"
 	"reflect"
 	"strings"
@@ -59,13 +60,32 @@ const document = `{"name":"té\n\u00e9\ud83d\ude00","count":-3,"small":127,"big"
 func isDone[T any](t *testing.T, doc string) bool {
 	t.Helper()
 	var ours, theirs T
-	var d plainjson.Decoder
+	var d plainjson.Codec
 	if !d.Decode([]byte(doc), &ours) {
 		assert.True(t, reflect.ValueOf(&ours).Elem().IsZero(), "%s", doc)
 		return false
 	}
 	if assert.NoError(t, json.Unmarshal([]byte(doc), &theirs), "%s", doc) {
 		assert.Truef(t, reflect.DeepEqual(theirs, ours), "%s: the result is %#v, that of encoding/json is %#v", doc, ours, theirs)
+		isEncoded(t, theirs)
+	}
+	return true
+}
+
+// isEncoded encodes a value by this package, and reports whether it has. If so, the JSON is
+// compared with that of encoding/json.
+func isEncoded(t *testing.T, v any) bool {
+	t.Helper()
+	var c plainjson.Codec
+	ours := c.Append([]byte("before"), v)
+	if ours == nil {
+		return false
+	}
+	var theirs bytes.Buffer
+	e := json.NewEncoder(&theirs)
+	e.SetEscapeHTML(false)
+	if assert.NoError(t, e.Encode(v)) {
+		assert.Equal(t, "before"+theirs.String(), string(ours)+"\n")
 	}
 	return true
 }
@@ -143,8 +163,63 @@ func TestTypesWithRulesOfTheirOwnAreNotPlain(t *testing.T) {
 	}](t, `{"A":1}`), "the field with the tag has the name")
 }
 
+func TestPlainValuesAreEncodedAsByEncodingJSON(t *testing.T) {
+	var all plain
+	assert.NoError(t, json.Unmarshal([]byte(document), &all))
+	assert.True(t, isEncoded(t, all))
+	assert.True(t, isEncoded(t, &all))
+	for _, v := range []any{
+		plain{},
+		(*plain)(nil),
+		[]*place{nil, {}},
+		map[word][]int{"b": nil, "a": {}, "": {1}},
+		map[string]int(nil),
+		struct{}{},
+		"<>&\x7f\x00\x1f\b\f\n\r\t\"\\/ \u2028\u2029\ufffd\xff\xe2\x80é😀\xed\xa0\x80", int64(math.MinInt64), uint64(math.MaxUint64), true,
+		0.0, math.Copysign(0, -1), 1.5, -1e20, 0.1, float32(0.1), float32(16777216), 123456789.125, 0.00001,
+		struct {
+			A string            `json:",omitempty"`
+			B *int              `json:",omitempty"`
+			C []int             `json:",omitempty"`
+			D map[string]string `json:",omitempty"`
+			F float32           `json:",omitempty"`
+			G bool              `json:"g,omitempty"`
+		}{C: []int{}, D: map[string]string{}},
+	} {
+		assert.True(t, isEncoded(t, v), "%#v", v)
+	}
+}
+
+func TestWhatHasRulesOfItsOwnIsNotEncoded(t *testing.T) {
+	for _, v := range []any{
+		nil, math.NaN(), math.Inf(1), 1e21, 1e-7, float32(1e-6),
+		[]float64{1, 1e300},
+		map[string]float64{"a": math.NaN()},
+		&struct{ A float64 }{math.Inf(-1)},
+		time.Time{},
+		&time.Time{}, big.NewInt(1),
+		struct{ At time.Time }{},
+		[]byte("a"),
+		[1]int{},
+		map[int]int{},
+		map[word]any{},
+		any(nil), make(chan int),
+		list{},
+		json.Number("1"), json.RawMessage("1"),
+		struct {
+			A int `json:",string"`
+		}{},
+		struct {
+			A int `json:",omitzero"`
+		}{},
+		struct{ leaf }{},
+	} {
+		assert.False(t, isEncoded(t, v), "%#v", v)
+	}
+}
+
 func TestAValueThatIsNotZeroIsLeftAsItIs(t *testing.T) {
-	was, d := leaf{OK: true}, plainjson.Decoder{}
+	was, d := leaf{OK: true}, plainjson.Codec{}
 	assert.False(t, d.Decode([]byte(`{"Words":["a"]}`), &was))
 	assert.Equal(t, leaf{OK: true}, was)
 }
@@ -152,14 +227,14 @@ func TestAValueThatIsNotZeroIsLeftAsItIs(t *testing.T) {
 func TestTheResultDoesNotShareTheDocumentsMemory(t *testing.T) {
 	doc := []byte(`{"name":"tea","labels":{"a":"b"},"tags":["c"]}`)
 	var got plain
-	var d plainjson.Decoder
+	var d plainjson.Codec
 	assert.True(t, d.Decode(doc, &got))
 	copy(doc, bytes.Repeat([]byte("x"), len(doc)))
 	assert.Equal(t, plain{Name: "tea", Labels: map[string]string{"a": "b"}, Tags: []string{"c"}}, got)
 }
 
 func TestManyGoroutinesMayUseADecoder(t *testing.T) {
-	var d plainjson.Decoder
+	var d plainjson.Codec
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
@@ -174,6 +249,16 @@ func TestManyGoroutinesMayUseADecoder(t *testing.T) {
 	wg.Wait()
 }
 
+func FuzzAValueIsEncodedAsByEncodingJSONOrNotAtAll(f *testing.F) {
+	f.Add("té\u2028\xff\n<", 1.5, float32(0.1), int64(-1), uint8(3))
+	f.Fuzz(func(t *testing.T, s string, f64 float64, f32 float32, i int64, u uint8) {
+		isEncoded(t, s)
+		isEncoded(t, f64)
+		isEncoded(t, []float32{f32, -f32})
+		isEncoded(t, plain{Name: s, Count: int(i), Tiny: u, Ratio: f64, Labels: map[string]string{s: s, "a": s}, Tags: []string{s}})
+	})
+}
+
 func FuzzADocumentIsDecodedAsByEncodingJSONOrNotAtAll(f *testing.F) {
 	f.Add([]byte(document))
 	f.Add([]byte(`["\u00e9",null,-0.5e+3]`))
@@ -186,28 +271,47 @@ func FuzzADocumentIsDecodedAsByEncodingJSONOrNotAtAll(f *testing.F) {
 	})
 }
 
+type item struct {
+	Name  string   `json:"name"`
+	Count int      `json:"count"`
+	Tags  []string `json:"tags"`
+}
+
+const itemJSON = `{"name":"tea","count":3,"tags":["green","loose","organic"]}`
+
 // BenchmarkDecode compares the two decoders for a small document.
 func BenchmarkDecode(b *testing.B) {
-	type item struct {
-		Name  string   `json:"name"`
-		Count int      `json:"count"`
-		Tags  []string `json:"tags"`
-	}
-	doc := []byte(`{"name":"tea","count":3,"tags":["green","loose","organic"]}`)
-	var d plainjson.Decoder
-	for _, c := range []struct {
-		name   string
-		decode func(doc []byte, v any) bool
-	}{
-		{"plainjson", d.Decode},
-		{"encoding", func(doc []byte, v any) bool { return json.Unmarshal(doc, v) == nil }},
-	} {
-		b.Run(c.name, func(b *testing.B) {
+	var ours plainjson.Codec
+	theirs := func(doc []byte, v any) bool { return json.Unmarshal(doc, v) == nil }
+	for name, decode := range map[string]func(doc []byte, v any) bool{"plainjson": ours.Decode, "encoding": theirs} {
+		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				var in item
-				if !c.decode(doc, &in) {
+				if !decode([]byte(itemJSON), &in) {
 					b.Fatal("not decoded")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkEncode compares the two encoders for a small value. Both write to memory that is used again.
+func BenchmarkEncode(b *testing.B) {
+	var ours plainjson.Codec
+	var room []byte
+	var out bytes.Buffer
+	theirs := json.NewEncoder(&out)
+	for name, encode := range map[string]func(v any) int{
+		"plainjson": func(v any) int { room = ours.Append(room[:0], v); return len(room) },
+		"encoding":  func(v any) int { out.Reset(); _ = theirs.Encode(v); return out.Len() - 1 },
+	} {
+		b.Run(name, func(b *testing.B) {
+			v := &item{Name: "tea", Count: 3, Tags: []string{"green", "loose", "organic"}}
+			b.ReportAllocs()
+			for b.Loop() {
+				if encode(v) != len(itemJSON) {
+					b.Fatal("not encoded")
 				}
 			}
 		})

@@ -12,10 +12,10 @@ import (
 // false if encoding/json has to decode the document. Then v may have any value.
 type decoder func(s *scanner, v reflect.Value) bool
 
-// compile returns the decoder of a type, or nil if the type is not plain. outer has the types
+// decoderOf returns the decoder of a type, or nil if the type is not plain. outer has the types
 // that contain this one. A type that contains itself, such as a list, is not plain: so the
 // decoders call each other only as deep as types are nested.
-func compile(t reflect.Type, outer []reflect.Type) decoder {
+func decoderOf(t reflect.Type, outer []reflect.Type) decoder {
 	if decodesItself(t) || decodesItself(reflect.PointerTo(t)) || t == reflect.TypeFor[json.Number]() || slices.Contains(outer, t) {
 		return nil
 	}
@@ -32,13 +32,13 @@ func compile(t reflect.Type, outer []reflect.Type) decoder {
 	case reflect.String:
 		return decodeString
 	case reflect.Pointer:
-		return compilePointer(t, outer)
+		return decoderOfPointer(t, outer)
 	case reflect.Slice:
-		return compileSlice(t, outer)
+		return decoderOfSlice(t, outer)
 	case reflect.Map:
-		return compileMap(t, outer)
+		return decoderOfMap(t, outer)
 	case reflect.Struct:
-		return compileStruct(t, outer)
+		return decoderOfStruct(t, outer)
 	default:
 		return nil
 	}
@@ -49,8 +49,8 @@ func decodesItself(t reflect.Type) bool {
 	return t.Implements(reflect.TypeFor[json.Unmarshaler]()) || t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-func compilePointer(t reflect.Type, outer []reflect.Type) decoder {
-	decode := compile(t.Elem(), outer)
+func decoderOfPointer(t reflect.Type, outer []reflect.Type) decoder {
+	decode := decoderOf(t.Elem(), outer)
 	if decode == nil {
 		return nil
 	}
@@ -67,9 +67,9 @@ func compilePointer(t reflect.Type, outer []reflect.Type) decoder {
 // itself only.
 const firstElements, largeElement = 4, 64
 
-// compileSlice returns the decoder of a slice. Bytes are not plain, since their JSON is base64.
-func compileSlice(t reflect.Type, outer []reflect.Type) decoder {
-	decode := compile(t.Elem(), outer)
+// decoderOfSlice returns the decoder of a slice. Bytes are not plain, since their JSON is base64.
+func decoderOfSlice(t reflect.Type, outer []reflect.Type) decoder {
+	decode := decoderOf(t.Elem(), outer)
 	if decode == nil || t.Elem().Kind() == reflect.Uint8 {
 		return nil
 	}
@@ -99,10 +99,10 @@ func compileSlice(t reflect.Type, outer []reflect.Type) decoder {
 	}
 }
 
-// compileMap returns the decoder of a map. Only maps with keys of a string kind are plain.
-func compileMap(t reflect.Type, outer []reflect.Type) decoder {
-	decode := compile(t.Elem(), outer)
-	if decode == nil || t.Key().Kind() != reflect.String || compile(t.Key(), outer) == nil {
+// decoderOfMap returns the decoder of a map. Only maps with keys of a string kind are plain.
+func decoderOfMap(t reflect.Type, outer []reflect.Type) decoder {
+	decode := decoderOf(t.Elem(), outer)
+	if decode == nil || t.Key().Kind() != reflect.String || decoderOf(t.Key(), outer) == nil {
 		return nil
 	}
 	return func(s *scanner, v reflect.Value) bool {
@@ -124,9 +124,9 @@ func compileMap(t reflect.Type, outer []reflect.Type) decoder {
 	}
 }
 
-// field is a field of a struct.
+// field is a field of a struct, and its decoder.
 type field struct {
-	name   string // in JSON
+	name   string
 	index  int
 	decode decoder
 }
@@ -134,36 +134,19 @@ type field struct {
 // structure decodes a struct. It has at most 64 fields, see its decode.
 type structure []field
 
-func compileStruct(t reflect.Type, outer []reflect.Type) decoder {
-	var fields structure
-	for i := range t.NumField() {
-		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		if !f.IsExported() && !f.Anonymous || tag == "-" {
-			continue
-		}
-		name, ok := fieldName(f, tag)
-		decode := compile(f.Type, outer)
-		if !ok || decode == nil || slices.ContainsFunc(fields, func(other field) bool { return other.name == name }) {
-			return nil
-		}
-		fields = append(fields, field{name: name, index: i, decode: decode})
-	}
-	if len(fields) > 64 {
+func decoderOfStruct(t reflect.Type, outer []reflect.Type) decoder {
+	named, plain := fieldsOf(t)
+	if !plain || len(named) > 64 {
 		return nil
 	}
-	return fields.decode
-}
-
-// fieldName returns the name of a field in JSON. ok is false if the field makes its struct one
-// that is not plain: an embedded field, one with the option string, one whose name is not simple.
-func fieldName(f reflect.StructField, tag string) (name string, ok bool) {
-	name, options, _ := strings.Cut(tag, ",")
-	if name == "" {
-		name = f.Name
+	fields := make(structure, len(named))
+	for i, f := range named {
+		fields[i] = field{name: f.name, index: f.index, decode: decoderOf(f.kind, outer)}
+		if fields[i].decode == nil {
+			return nil
+		}
 	}
-	isSimple := strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.$") == ""
-	return name, isSimple && !f.Anonymous && !strings.Contains(options, "string")
+	return fields.decode
 }
 
 // decode decodes an object. A key that occurs twice is left to encoding/json, because the second
