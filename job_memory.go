@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -42,7 +41,9 @@ func NewMemoryJobs(count int, bytes int64) JobQueue {
 	if bytes <= 0 {
 		bytes = defaultJobBytes
 	}
-	return memoryJobs{memqueue.New[jobBody](min(count, math.MaxInt32), bytes), &memoryHosts{}}
+	q := memqueue.New[jobBody](min(count, math.MaxInt32), bytes)
+	q.SetCodec(jobCodec{})
+	return memoryJobs{q, &memoryHosts{}}
 }
 
 type memoryJobs struct {
@@ -51,25 +52,10 @@ type memoryJobs struct {
 }
 
 type (
-	jobItem = memqueue.Item[jobBody]
 	jobView = memqueue.View[jobBody]
 	jobHold = memqueue.Hold[jobBody]
 	jobNext = memqueue.Leased[jobBody]
 )
-
-// jobBody is the part of a record that [memqueue.Item] has no field for. It is kept small, because
-// a million jobs may wait: what most of them don't have is behind the pointer more.
-type jobBody struct {
-	name       string
-	payload    []byte
-	accepted   int64 // accepted and due are in Unix nanoseconds
-	due        int64
-	attempts   int32
-	deliveries int32
-	refusals   int32
-	format     int32
-	more       *jobMore // nil: no field of it is set
-}
 
 // answerWaiter is the [memqueue.Waiter] that gives the end of a job to the sender's [Job].
 type answerWaiter struct{ *jobAnswer }
@@ -381,35 +367,6 @@ func (rec *JobRecord) size() int64 {
 		n += len(e.Error) + len(e.ErrorType) + len(e.Version)
 	}
 	return int64(n)
-}
-
-// nanos returns a wall-clock time in Unix nanoseconds. The zero time is 0. A time before 1678 or
-// after 2262 is out of range, and becomes the nearest that is in range.
-func nanos(t time.Time) int64 {
-	switch s := t.Unix(); {
-	case t.IsZero():
-		return 0
-	case s < first1678:
-		return math.MinInt64
-	case s >= first2262:
-		return math.MaxInt64 - 1 // MaxInt64 stands for "no time": see wallTime
-	}
-	return t.UnixNano()
-}
-
-// The first seconds of the years 1678 and 2262, in Unix time.
-const (
-	first1678 = -9_214_560_000
-	first2262 = 9_214_646_400
-)
-
-// wallTime is the reverse of nanos. It returns the zero time for the largest value too, with which
-// the queue keeps a settled job that has no KeepUntil.
-func wallTime(ns int64) time.Time {
-	if ns == 0 || ns == math.MaxInt64 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns).UTC()
 }
 
 func clampInt32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }

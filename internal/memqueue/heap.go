@@ -97,6 +97,9 @@ type fifo[T any] struct {
 
 func (q *fifo[T]) len() int { return len(q.items) - q.head }
 
+// at returns the item before which i others are in the queue.
+func (q *fifo[T]) at(i int) T { return q.items[q.head+i] }
+
 func (q *fifo[T]) push(x T) { q.items = append(q.items, x) }
 
 func (q *fifo[T]) pop() T {

@@ -18,13 +18,14 @@ type index[B any] struct {
 	leaves []*leaf[B]
 }
 
-// leafSize makes a leaf as large as one of the allocator's size classes, 3 KiB.
+// leafSize makes a leaf as large as one of the allocator's size classes, 4 KiB.
 const leafSize = 127
 
 type leaf[B any] struct {
 	used  int
 	ids   [leafSize]ID
-	nodes [leafSize]*node[B] // nil: the job is forgotten
+	nodes [leafSize]*node[B] // nil: the job has no node, since it is forgotten or shelved
+	slots [leafSize]uint64   // the number of a shelved job's slot; 0: the job is not shelved
 }
 
 func (id *ID) before(other *ID) bool {
@@ -35,8 +36,8 @@ func (id *ID) before(other *ID) bool {
 	return binary.BigEndian.Uint64(id[8:]) < binary.BigEndian.Uint64(other[8:])
 }
 
-// get returns the job with an ID. A nil n means that the job is forgotten if known is true, and
-// that the ID is not known otherwise.
+// get returns the node of the job with an ID. A nil n means that the job is forgotten or shelved if
+// known is true, and that the ID is not known otherwise.
 func (x *index[B]) get(id *ID) (n *node[B], known bool) {
 	if at, i, found := x.seek(id); found {
 		return x.leaves[at].nodes[i], true
@@ -44,12 +45,28 @@ func (x *index[B]) get(id *ID) (n *node[B], known bool) {
 	return nil, false
 }
 
-// set sets the job with an ID; a nil n marks it as forgotten.
+// number returns the number of the slot of the job with an ID; 0: the job is not shelved.
+func (x *index[B]) number(id *ID) uint64 {
+	if at, i, found := x.seek(id); found {
+		return x.leaves[at].slots[i]
+	}
+	return 0
+}
+
+// shelve sets the slot of a job whose ID is known. The job has no node from then on.
+func (x *index[B]) shelve(id *ID, number uint64) {
+	at, i, _ := x.seek(id)
+	l := x.leaves[at]
+	l.nodes[i], l.slots[i] = nil, number
+}
+
+// set sets the node of the job with an ID, which is not shelved from then on; a nil n marks the job
+// as forgotten.
 func (x *index[B]) set(id *ID, n *node[B]) {
 	at, i, found := x.seek(id)
 	switch {
 	case found:
-		x.leaves[at].nodes[i] = n
+		x.leaves[at].nodes[i], x.leaves[at].slots[i] = n, 0
 		return
 	case len(x.leaves) == 0:
 		x.addLeaf(0, &leaf[B]{})
@@ -59,7 +76,8 @@ func (x *index[B]) set(id *ID, n *node[B]) {
 	l := x.leaves[at]
 	copy(l.ids[i+1:l.used+1], l.ids[i:l.used])
 	copy(l.nodes[i+1:l.used+1], l.nodes[i:l.used])
-	l.ids[i], l.nodes[i] = *id, n
+	copy(l.slots[i+1:l.used+1], l.slots[i:l.used])
+	l.ids[i], l.nodes[i], l.slots[i] = *id, n, 0
 	l.used++
 	x.firsts[at] = l.ids[0]
 }
@@ -73,6 +91,7 @@ func (x *index[B]) remove(id *ID) {
 	l := x.leaves[at]
 	copy(l.ids[i:], l.ids[i+1:l.used])
 	copy(l.nodes[i:], l.nodes[i+1:l.used])
+	copy(l.slots[i:], l.slots[i+1:l.used])
 	l.used--
 	l.nodes[l.used] = nil
 	if l.used == 0 {
@@ -85,7 +104,7 @@ func (x *index[B]) remove(id *ID) {
 	}
 }
 
-// all calls the function do with each job that is not forgotten.
+// all calls the function do with each job that has a node.
 func (x *index[B]) all(do func(n *node[B])) {
 	for _, l := range x.leaves {
 		for _, n := range l.nodes[:l.used] {
@@ -162,6 +181,7 @@ func (x *index[B]) merge(at int) {
 // moveTo moves the entries from index i on to the end of another leaf.
 func (l *leaf[B]) moveTo(to *leaf[B], i int) {
 	copy(to.ids[to.used:], l.ids[i:l.used])
+	copy(to.slots[to.used:], l.slots[i:l.used])
 	to.used += copy(to.nodes[to.used:], l.nodes[i:l.used])
 	clear(l.nodes[i:l.used])
 	l.used = i

@@ -80,6 +80,7 @@ const (
 	inReady              // lane.ready
 	inKey                // orderKey.waiting
 	gone                 // forgotten, or removed
+	shelved              // on the shelf: the job's node, if there is one, is a copy; see Queue.unshelve
 )
 
 // settledNow calls Settled of the job's Waiter, if it has one. The node's item must be settled.

@@ -1,9 +1,6 @@
 package memqueue
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // journal has nodes in the order in which they were added. A node whose place is gone stays in it
 // until half of the nodes are gone, so that a removal costs little on average. Most nodes become
@@ -49,12 +46,4 @@ func (j *journal[B]) first() *node[B] {
 		return nil
 	}
 	return j.nodes[j.head] // not gone: lost moves head past such nodes
-}
-
-// after returns the nodes whose seq is above the given one. The journal must be in the order of
-// seq, as function.accepted is.
-func (j *journal[B]) after(seq uint64) []*node[B] {
-	live := j.live()
-	at, _ := slices.BinarySearchFunc(live, seq+1, func(n *node[B], seq uint64) int { return cmp.Compare(n.seq, seq) })
-	return live[at:]
 }

@@ -13,7 +13,8 @@ type function[B any] struct {
 	counts [states]int         // how many of the function's jobs are in each State
 	bytes  int64               // of the jobs that are not settled
 
-	accepted journal[B] // the function's jobs that are not forgotten, in the order of seq
+	accepted accepted // the function's jobs that are not forgotten, in the order of seq
+	number   uint32   // the function's index in Queue.numbered
 }
 
 // lane holds the jobs of one tenant of one function that are not settled. It is dropped when it
@@ -226,6 +227,7 @@ func (q *Queue[B]) dropLane(l *lane[B]) {
 
 func (q *Queue[B]) dropFunction(f *function[B]) {
 	delete(q.functions, f.name)
+	q.numbered[f.number] = nil
 	for _, l := range f.lanes {
 		q.dropLane(l)
 	}
@@ -236,8 +238,19 @@ func (q *Queue[B]) function(name string) *function[B] {
 	if f == nil {
 		f = &function[B]{name: name, lanes: map[string]*lane[B]{}, aging: &q.aging}
 		q.functions[name] = f
+		q.number(f)
 	}
 	return f
+}
+
+// number gives a function the first number that is free.
+func (q *Queue[B]) number(f *function[B]) {
+	at := slices.Index(q.numbered, nil)
+	if at < 0 {
+		at = len(q.numbered)
+		q.numbered = append(q.numbered, nil)
+	}
+	q.numbered[at], f.number = f, uint32(at)
 }
 
 // queueUp is called after each change that may let a job of the lane be leased. If one can be, it

@@ -20,18 +20,21 @@ func (q *Queue[B]) List(seq uint64, function string, match func(*Item[B]) bool) 
 	if q.closed {
 		return nil, 0, ErrClosed
 	}
-	nodes := q.after(seq)
+	jobs := q.after(seq)
 	if function != "" {
-		nodes = q.afterOf(function, seq)
+		jobs = q.afterOf(function, seq)
 	}
 	now, looked := time.Now().UnixNano(), 0
 	var found []View[B]
-	for n := range nodes {
+	for acc := range jobs {
 		if looked == looks {
 			return found, seq, nil
 		}
-		seq = n.seq
-		if looked++; n.place != gone && (!n.State.settled() || n.At > now) && match(&n.Item) {
+		seq = acc.seq
+		if looked++; acc.gone {
+			continue
+		}
+		if n, _ := q.lookup(&acc.id); (!n.State.settled() || n.At > now) && match(&n.Item) {
 			found = append(found, q.view(n, now))
 		}
 	}
@@ -39,22 +42,22 @@ func (q *Queue[B]) List(seq uint64, function string, match func(*Item[B]) bool) 
 }
 
 // afterOf yields the jobs of a function whose numbers are above seq, in their order.
-func (q *Queue[B]) afterOf(function string, seq uint64) iter.Seq[*node[B]] {
+func (q *Queue[B]) afterOf(function string, seq uint64) iter.Seq[acceptance] {
 	f := q.functions[function]
 	if f == nil {
-		return slices.Values[[]*node[B]](nil)
+		return slices.Values[[]acceptance](nil)
 	}
 	return slices.Values(f.accepted.after(seq))
 }
 
 // after yields the jobs of all functions whose numbers are above seq, in their order. Before the
 // first job there is a binary search for each function.
-func (q *Queue[B]) after(seq uint64) iter.Seq[*node[B]] {
-	return func(yield func(*node[B]) bool) {
-		var m merge[B]
+func (q *Queue[B]) after(seq uint64) iter.Seq[acceptance] {
+	return func(yield func(acceptance) bool) {
+		var m merge
 		for _, f := range q.functions {
-			if nodes := f.accepted.after(seq); len(nodes) > 0 {
-				m = append(m, nodes)
+			if jobs := f.accepted.after(seq); len(jobs) > 0 {
+				m = append(m, jobs)
 			}
 		}
 		heap.Init(&m)
@@ -68,24 +71,24 @@ func (q *Queue[B]) after(seq uint64) iter.Seq[*node[B]] {
 	}
 }
 
-// merge is a heap of lists of nodes, one for each of several functions. No list is empty. The first
-// list is the one whose first node was accepted first. It implements [heap.Interface].
-type merge[B any] [][]*node[B]
+// merge is a heap of lists of jobs, one for each of several functions. No list is empty. The first
+// list is the one whose first job was accepted first. It implements [heap.Interface].
+type merge [][]acceptance //nolint:recvcheck // as container/heap asks
 
-func (m merge[B]) Len() int           { return len(m) }
-func (m merge[B]) Less(i, j int) bool { return m[i][0].seq < m[j][0].seq }
-func (m merge[B]) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
+func (m merge) Len() int           { return len(m) }
+func (m merge) Less(i, j int) bool { return m[i][0].seq < m[j][0].seq }
+func (m merge) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
 
-func (m *merge[B]) Push(x any) {
-	nodes, _ := x.([]*node[B])
-	*m = append(*m, nodes)
+func (m *merge) Push(x any) {
+	jobs, _ := x.([]acceptance)
+	*m = append(*m, jobs)
 }
 
-func (m *merge[B]) Pop() any {
+func (m *merge) Pop() any {
 	last := len(*m) - 1
-	nodes := (*m)[last]
+	jobs := (*m)[last]
 	*m = (*m)[:last]
-	return nodes
+	return jobs
 }
 
 // Overdue returns jobs that wait for their order keys although their Expires has passed, at most

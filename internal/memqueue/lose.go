@@ -1,9 +1,6 @@
 package memqueue
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // LoseLeases ends all leases as if their holders had died, and returns the number of leases.
 func (q *Queue[B]) LoseLeases() int {
@@ -13,8 +10,8 @@ func (q *Queue[B]) LoseLeases() int {
 		return 0
 	}
 	var lost []*node[B]
-	for n := range q.after(0) {
-		if n.lease != 0 {
+	for acc := range q.after(0) {
+		if n, _ := q.nodes.get(&acc.id); n != nil && n.lease != 0 {
 			lost = append(lost, n)
 		}
 	}
@@ -35,7 +32,12 @@ func (q *Queue[B]) LoseJobs() int {
 	if q.closed {
 		return 0
 	}
-	lost := slices.DeleteFunc(slices.Collect(q.after(0)), func(n *node[B]) bool { return n.place == gone || n.State.settled() })
+	var lost []*node[B]
+	for acc := range q.after(0) {
+		if n, _ := q.nodes.get(&acc.id); n != nil && !n.State.settled() {
+			lost = append(lost, n)
+		}
+	}
 	for _, n := range lost {
 		q.lose(n)
 	}
@@ -51,7 +53,7 @@ func (q *Queue[B]) lose(n *node[B]) {
 	q.leave(n)
 	n.place = gone
 	f := l.function
-	if f.accepted.lost(); f.counts == [states]int{} {
+	if f.accepted.lose(n.seq); f.counts == [states]int{} {
 		q.dropFunction(f)
 	}
 	q.nodes.remove(&n.ID)

@@ -302,10 +302,10 @@ func (x *machine) some(t *rapid.T) *modelJob {
 
 func (x *machine) Swap(t *rapid.T) {
 	j := x.some(t)
-	if j.settled() {
-		return
-	}
 	it := x.next(t, j)
+	if it.Body = rapid.SampledFrom([]string{"body", "another", ""}).Draw(t, "body"); j.settled() { // its state is final
+		it.State, it.At = j.State, 0
+	}
 	require.ErrorIs(t, x.q.Swap(j.Revision+100, it), memqueue.ErrChanged)
 	require.NoError(t, x.q.Swap(j.Revision, it))
 	x.wrote(t, j, it)
@@ -387,6 +387,7 @@ func (x *machine) check(t *rapid.T) {
 		require.Equal(t, j.state(now), v.State)
 		require.Equal(t, j.progress, v.Progress)
 		require.Equal(t, j.Crashes, v.Crashes)
+		require.Equal(t, []any{j.Tenant, j.Order, j.Priority, j.Size, j.Revision, j.Body, j.At}, []any{v.Tenant, v.Order, v.Priority, v.Size, v.Revision, v.Body, v.At})
 		if j.hasKey {
 			require.Zero(t, v.KeyHolder)
 		}
@@ -444,18 +445,28 @@ func (m *model) keyless(name string) []*modelJob {
 // is a *testing.T, whose Deadline panics in a bubble.
 func TestTheQueueDoesWhatItsModelDoes(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {
-			x := &machine{
-				q:   memqueue.New[string](1000, 1<<20),
-				m:   model{unique: map[string]modelKey{}, forgotten: map[memqueue.ID]bool{}, passed: map[lane]int{}},
-				now: func() int64 { return time.Now().UnixNano() },
-			}
-			defer x.q.Close()
-			rt.Repeat(map[string]func(*rapid.T){
-				"Put": x.Put, "PutMore": x.Put, "PutAgain": x.PutAgain, "Lease": x.Lease, "LeaseMore": x.Lease, "Begin": x.Begin, "Extend": x.Extend,
-				"Settle": x.Settle, "Swap": x.Swap, "Remove": x.Remove, "LoseLeases": x.LoseLeases, "LoseJobs": x.LoseJobs, "Sleep": x.Sleep, "": x.check,
-			})
+	synctest.Test(t, func(t *testing.T) { compareWithModel(t, func(*queue) {}) })
+}
+
+// TestAQueueWithACodecDoesWhatItsModelDoes is the same for a queue that keeps settled jobs as bytes.
+func TestAQueueWithACodecDoesWhatItsModelDoes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { compareWithModel(t, func(q *queue) { q.SetCodec(textCodec{}) }) })
+}
+
+func compareWithModel(t *testing.T, prepare func(*queue)) {
+	t.Helper()
+	rapid.Check(struct{ rapid.TB }{t}, func(rt *rapid.T) {
+		x := &machine{
+			q:   memqueue.New[string](1000, 1<<20),
+			m:   model{unique: map[string]modelKey{}, forgotten: map[memqueue.ID]bool{}, passed: map[lane]int{}},
+			now: func() int64 { return time.Now().UnixNano() },
+		}
+		prepare(x.q)
+		defer x.q.Close()
+		rt.Repeat(map[string]func(*rapid.T){
+			"Put": x.Put, "PutMore": x.Put, "PutAgain": x.PutAgain, "Lease": x.Lease, "LeaseMore": x.Lease, "Begin": x.Begin, "Extend": x.Extend,
+			"Settle": x.Settle, "Swap": x.Swap, "Remove": x.Remove, "LoseLeases": x.LoseLeases, "LoseJobs": x.LoseJobs, "Sleep": x.Sleep, "": x.check,
 		})
 	})
 }

@@ -39,7 +39,11 @@ type Queue[B any] struct {
 	turned    turnedAway         // the tenant for which hasRoom keeps a place
 	unique    uniqueKeys
 	settled   settled[B]
-	spares    []*node[B] // of forgotten jobs, see spare
+	shelf     shelf          // settled jobs as bytes
+	codec     Codec[B]       // nil: none
+	scratch   []byte         // of shelve
+	numbered  []*function[B] // the functions by their numbers; nil: a number that is free
+	spares    []*node[B]     // of jobs that have no node any more, see spare
 
 	seq, revision, token uint64 // the last numbers that were given
 }
@@ -104,14 +108,14 @@ func (q *Queue[B]) put(it *Item[B], key string, until, now int64, had *View[B]) 
 	}
 	q.settled.expire(q, now)
 	q.unique.expire(now)
-	if n, known := q.nodes.get(&it.ID); known {
+	if n, known := q.lookup(&it.ID); known {
 		q.viewTaken(it.ID, n, now, had)
 		return nil, ErrTaken
 	}
 	if key != "" && until > now {
 		k := uniqueKey{it.Function, it.Tenant, key}
 		if id, held := q.unique.holder(k); held {
-			n, _ := q.nodes.get(&id)
+			n, _ := q.lookup(&id)
 			q.viewTaken(id, n, now, had)
 			return nil, ErrTaken
 		}
@@ -176,14 +180,15 @@ func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 	q.nodes.set(&it.ID, n)
 	if it.State.settled() {
 		f := q.function(it.Function)
-		f.accepted.add(n)
+		f.accepted.add(n.seq, &n.ID)
 		n.settledNow()
 		f.counts[it.State]++
-		q.settled.add(q, n)
+		q.settled.add(n)
+		q.settled.trim(q)
 		return n
 	}
 	n.lane = q.lane(it.Function, it.Tenant)
-	n.lane.function.accepted.add(n)
+	n.lane.function.accepted.add(n.seq, &n.ID)
 	n.lane.jobs++
 	q.charge(n)
 	q.place(n, now)
@@ -191,11 +196,11 @@ func (q *Queue[B]) accept(it *Item[B], now int64) *node[B] {
 }
 
 // spareNodes is how many nodes wait to be used again, at most.
-const spareNodes = 16
+const spareNodes = 256
 
-// spare keeps the node of a forgotten job for another job, so that a queue that is full of settled
-// jobs allocates no nodes. No field of the queue may have the node. The holder of an old lease
-// may: its token is no other lease's, so held refuses it.
+// spare keeps the node of a job that was shelved or forgotten for another job, so that few nodes
+// are allocated. No field of the queue may have the node. The holder of an old lease may: its
+// token is no other lease's, so held refuses it.
 func (q *Queue[B]) spare(n *node[B]) {
 	if len(q.spares) < spareNodes {
 		*n = node[B]{} // else it would keep the job's payload
@@ -332,7 +337,7 @@ func (q *Queue[B]) get(id ID, now int64) (View[B], error) {
 }
 
 func (q *Queue[B]) find(id ID, now int64) (*node[B], error) {
-	n, known := q.nodes.get(&id)
+	n, known := q.lookup(&id)
 	switch {
 	case !known:
 		return nil, ErrUnknown
@@ -389,6 +394,9 @@ func (q *Queue[B]) fenced(id ID, revision uint64, now int64) (*node[B], error) {
 func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
 	it.Function, it.Tenant, it.Order, it.Waiter = n.Function, n.Tenant, n.Order, n.Waiter
 	it.Revision = q.nextRevision()
+	if n.place == shelved {
+		q.thaw(n)
+	}
 	if n.State.settled() {
 		q.settled.rewrite(n, it)
 	} else {
@@ -403,6 +411,9 @@ func (q *Queue[B]) write(n *node[B], it Item[B], now int64) {
 		}
 	}
 	n.tell()
+	if n.place == shelved {
+		q.spare(n)
+	}
 }
 
 // takeOut takes a job that is not settled out of its heap, or ends its lease.
@@ -421,12 +432,16 @@ func (q *Queue[B]) takeOut(n *node[B]) {
 	}
 }
 
-// settle moves a job whose new item is settled from its lane to q.settled.
+// settle moves a job whose new item is settled from its lane to q.settled or q.shelf.
 func (q *Queue[B]) settle(n *node[B]) {
 	n.settledNow()
 	n.lane.function.counts[n.State]++
 	q.leave(n)
-	q.settled.add(q, n)
+	q.settled.charge(n)
+	if !q.shelve(n) {
+		q.settled.journal(n).add(n)
+	}
+	q.settled.trim(q)
 }
 
 // leave removes a job from its lane, and the lane if it is empty. Call takeOut before.
@@ -453,5 +468,5 @@ func (q *Queue[B]) Close() {
 	q.changed.tell()
 	q.nodes, q.functions, q.progress, q.tenants, q.recent = index[B]{}, nil, nil, nil, nil
 	q.later, q.aging, q.turn = nodeHeap[B]{}, nodeHeap[B]{}, fifo[*function[B]]{}
-	q.settled, q.unique, q.spares = settled[B]{}, uniqueKeys{}, nil
+	q.settled, q.shelf, q.unique, q.spares, q.numbered = settled[B]{}, shelf{}, uniqueKeys{}, nil, nil
 }

@@ -2,7 +2,8 @@ package memqueue
 
 import "math"
 
-// settled has the jobs that are settled, and the IDs of those that were forgotten last. The
+// settled has the jobs that are settled and not on Queue.shelf, and the IDs of those that were
+// forgotten last. It counts the shelved jobs too. The
 // settled jobs together must stay within the queue's bounds (maxCount and maxBytes), and so must
 // the jobs that are not settled.
 type settled[B any] struct {
@@ -19,13 +20,17 @@ func (s *settled[B]) journal(n *node[B]) *journal[B] {
 	return &s.done
 }
 
-// add adds the node n, whose item is settled. While there are more settled jobs than the bounds
-// allow, it forgets the oldest, but never n: a goroutine that waits for n must see its end.
-func (s *settled[B]) add(q *Queue[B], n *node[B]) {
-	s.journal(n).add(n)
+// add adds the node n, whose item is settled.
+func (s *settled[B]) add(n *node[B]) {
 	s.charge(n)
+	s.journal(n).add(n)
+}
+
+// trim forgets the oldest jobs while there are more settled jobs than the bounds allow, but never
+// the last one: a goroutine that waits for a job that has just settled must see its end.
+func (s *settled[B]) trim(q *Queue[B]) {
 	for s.count.count > 1 && (s.count.count > q.maxCount || s.count.bytes > q.maxBytes) {
-		s.forget(q, s.oldest())
+		s.forgetOldest(q)
 	}
 }
 
@@ -36,14 +41,18 @@ func (s *settled[B]) charge(n *node[B]) {
 	s.count.add(n.Size)
 }
 
-// oldest returns the first job of s.done or of s.dead, whichever was written first. At least one
-// of the two must have a job.
-func (s *settled[B]) oldest() *node[B] {
-	a, b := s.done.first(), s.dead.first()
-	if b == nil || a != nil && a.Revision < b.Revision {
-		return a
+// forgetOldest forgets the job of s.done, s.dead and q.shelf that was written first. At least one
+// of the three must have a job.
+func (s *settled[B]) forgetOldest(q *Queue[B]) {
+	oldest := s.done.first()
+	if n := s.dead.first(); oldest == nil || n != nil && n.Revision < oldest.Revision {
+		oldest = n
 	}
-	return b
+	if first := q.shelf.oldest(); oldest == nil || first != nil && first.revision < oldest.Revision {
+		s.forgetShelved(q, q.shelf.head)
+		return
+	}
+	s.forget(q, oldest)
 }
 
 // rewrite replaces the item of a settled node, but not its state, which is final.
@@ -56,33 +65,50 @@ func (s *settled[B]) rewrite(n *node[B], it Item[B]) {
 
 // forget removes a job, and keeps its ID as that of a forgotten one.
 func (s *settled[B]) forget(q *Queue[B], n *node[B]) {
+	if n.place == shelved {
+		s.forgetShelved(q, q.nodes.number(&n.ID))
+		return
+	}
 	n.place = gone
-	s.count.sub(n.Size)
 	s.journal(n).lost()
-	f := q.functions[n.Function]
-	f.accepted.lost()
-	if f.counts[n.State]--; f.counts == [states]int{} {
-		q.dropFunction(f)
-	}
-	q.nodes.set(&n.ID, nil)
-	s.names.push(n.ID)
-	for s.names.len() > q.maxCount {
-		name := s.names.pop()
-		q.nodes.remove(&name)
-	}
+	s.noteForgotten(q, q.functions[n.Function], &slot{id: n.ID, seq: n.seq, size: n.Size, state: n.State})
 	n.tell()
-	if s.journal(n).hasNone() && f.accepted.hasNone() {
+	if s.journal(n).hasNone() {
 		q.spare(n)
 	}
 }
 
+// forgetShelved is forget for the shelved job with that number.
+func (s *settled[B]) forgetShelved(q *Queue[B], number uint64) {
+	lost, _ := q.shelf.get(number)
+	forgotten := *lost
+	q.shelf.lose(number)
+	s.noteForgotten(q, q.numbered[forgotten.function], &forgotten)
+	q.compact()
+}
+
+// noteForgotten counts a job of f as forgotten, and keeps its ID. It reads id, seq, size and state.
+func (s *settled[B]) noteForgotten(q *Queue[B], f *function[B], lost *slot) {
+	s.count.sub(lost.size)
+	f.accepted.lose(lost.seq)
+	if f.counts[lost.state]--; f.counts == [states]int{} {
+		q.dropFunction(f)
+	}
+	q.nodes.set(&lost.id, nil)
+	s.names.push(lost.id)
+	for s.names.len() > q.maxCount {
+		name := s.names.pop()
+		q.nodes.remove(&name)
+	}
+}
+
 // expirations is the largest number of jobs that one critical section forgets because of their
-// age, in each of the journals settled.done and settled.dead. It is more than one, so that jobs
+// age, in each of settled.done, settled.dead and Queue.shelf. It is more than one, so that jobs
 // are forgotten faster than others settle.
 const expirations = 4
 
-// expire forgets the oldest jobs of s.done and of s.dead whose At has passed. A job that may be
-// forgotten before an older one is forgotten after the older one, or when it is read.
+// expire forgets the oldest jobs of s.done, of s.dead and of q.shelf whose At has passed. A job
+// that may be forgotten before an older one is forgotten after the older one, or when it is read.
 func (s *settled[B]) expire(q *Queue[B], now int64) {
 	for _, j := range [...]*journal[B]{&s.done, &s.dead} {
 		for range expirations {
@@ -92,6 +118,13 @@ func (s *settled[B]) expire(q *Queue[B], now int64) {
 			}
 			s.forget(q, n)
 		}
+	}
+	for range expirations {
+		first := q.shelf.oldest()
+		if first == nil || first.at > now {
+			return
+		}
+		s.forgetShelved(q, q.shelf.head)
 	}
 }
 

@@ -57,6 +57,9 @@ func (q *Queue[B]) look(id ID, isDone func(n *node[B]) bool) (View[B], <-chan st
 	if isDone(n) {
 		return q.view(n, now), nil, nil
 	}
+	if n.place == shelved {
+		q.thaw(n)
+	}
 	if n.watch == nil {
 		n.watch = make(chan struct{})
 	}
