@@ -7,8 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-
-	"github.com/inproc/faas/internal/plainjson"
 )
 
 // Codec decodes payloads to inputs and encodes outputs to payloads. Many goroutines call
@@ -51,8 +49,7 @@ type Codec interface {
 
 // jsonCodec is the default codec. Each router has its own.
 type jsonCodec struct {
-	plain    plainjson.Codec // for most inputs and outputs: it has the results of encoding/json in less than half the time
-	encoders sync.Pool       // of *jsonEncoder. json.Marshal is not used because it always escapes HTML, and a new encoder would be two allocations a call
+	encoders sync.Pool // of *jsonEncoder. json.Marshal is not used because it always escapes HTML, and a new encoder would be two allocations a call
 }
 
 // jsonEncoder is an encoder together with the writer that it writes to, so that both are reused.
@@ -60,11 +57,7 @@ type jsonCodec struct {
 type jsonEncoder struct {
 	json *json.Encoder
 	out  []byte
-	room []byte // in which plainjson encodes a value, before the new slice is made in the right size; its capacity is at most keptRoom
 }
-
-// keptRoom is how large the room is that an encoder keeps, in bytes.
-const keptRoom = 64 << 10
 
 // Write implements io.Writer for the encoder.
 func (e *jsonEncoder) Write(p []byte) (int, error) {
@@ -74,14 +67,11 @@ func (e *jsonEncoder) Write(p []byte) (int, error) {
 
 // Marshal encodes v.
 func (c *jsonCodec) Marshal(v any) ([]byte, error) {
-	e := c.encoder()
-	if out := c.plain.Append(e.room[:0], v); out != nil {
-		if cap(out) <= keptRoom {
-			e.room = out
-			out = bytes.Clone(out) // before Put: after it, another goroutine may write to e.room
-		}
-		c.encoders.Put(e)
-		return out, nil
+	e, _ := c.encoders.Get().(*jsonEncoder)
+	if e == nil {
+		e = &jsonEncoder{}
+		e.json = json.NewEncoder(e)
+		e.json.SetEscapeHTML(false)
 	}
 	if err := e.json.Encode(v); err != nil {
 		return nil, err
@@ -92,24 +82,8 @@ func (c *jsonCodec) Marshal(v any) ([]byte, error) {
 	return out, nil
 }
 
-// encoder returns an encoder that no other goroutine uses.
-func (c *jsonCodec) encoder() *jsonEncoder {
-	if e, ok := c.encoders.Get().(*jsonEncoder); ok {
-		return e
-	}
-	e := &jsonEncoder{}
-	e.json = json.NewEncoder(e)
-	e.json.SetEscapeHTML(false)
-	return e
-}
-
 // Unmarshal decodes into v.
-func (c *jsonCodec) Unmarshal(data []byte, v any) error {
-	if c.plain.Decode(data, v) {
-		return nil
-	}
-	return json.Unmarshal(data, v)
-}
+func (*jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 
 // ContentType returns the media type of JSON.
 func (*jsonCodec) ContentType() string { return "application/json" }

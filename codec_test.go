@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -187,21 +186,6 @@ func TestAnOutputIsItsCallersAlone(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestAnOutputDoesNotChangeWithTheNextCall(t *testing.T) {
-	t.Parallel()
-	r := router(t)
-	faas.Register(r, "echo", func(_ context.Context, in string) (string, error) { return in, nil })
-	var kept [][]byte
-	for i := range 100 {
-		out, err := r.Invoke(t.Context(), "echo", fmt.Appendf(nil, "%q", strings.Repeat("a", i)))
-		require.NoError(t, err)
-		kept = append(kept, out)
-	}
-	for i, out := range kept {
-		assert.Equal(t, strconv.Quote(strings.Repeat("a", i)), string(out))
-	}
 }
 
 // typed is a codec with a media type.
