@@ -29,7 +29,7 @@ async function again(page) {
 }
 
 for (const colorScheme of ["light", "dark"]) {
-  for (const [name, path, width, height, before] of [["", "overview", 1600, 1000], ["-function", "functions/resize", 1600, 1100], ["-failure", "failures", 1600, 850, again]]) {
+  for (const [name, path, width, height, before] of [["", "overview", 1600, 1030], ["-function", "functions/resize", 1600, 1100], ["-failure", "failures", 1600, 850, again]]) {
     const { page, close } = await pageOf(b, shop.base, { colorScheme, viewport: { width, height } });
     await page.addInitScript(() => {
       const sheet = new CSSStyleSheet();

@@ -242,7 +242,7 @@ function options(d, el) {
   };
 }
 
-const gutter = 24; // the width, in pixels, of the space for the lines that lead to the names
+const gutter = 28; // the width, in pixels, of the space for the lines that lead to the names
 
 /** Returns whether the names of the series stand below the chart. The style sheet puts them there by the same width. */
 const narrow = () => innerWidth < 640;

@@ -131,7 +131,7 @@ const outputOf = (r) => (r.output?.text !== undefined && r.output?.text !== null
 function differences(f) {
   const r = work.result;
   const original = pretty(doc("page:input")?.text ?? "");
-  const line = ([sign, text], i, all) => (sign === " " ? h("span", null, text || " ") : h(sign === "-" ? "del" : "ins", null, h("span", { class: "vh" }, sign === "-" ? "removed: " : "added: "), sign === "-" ? "− " : "+ ", marked(text, sign === "+" && all[i - 1]?.[0] === "-" && all[i - 2]?.[0] !== "-" && all[i + 1]?.[0] !== "+" ? all[i - 1][1] : null)));
+  const line = ([sign, text], i, all) => (sign === " " ? h("span", null, text || " ") : h(sign === "-" ? "del" : "ins", null, h("span", { class: "vh" }, sign === "-" ? "removed: " : "added: "), sign === "-" ? "− " : "+ ", marked(text, twinOf(i, all))));
   const lines = (x, y) => h("div", { class: "code diff" }, diff(x, y).map(line));
   const part_ = (title, body) => h("section", { class: "sec" }, h("header", null, h("h3", null, title), h("span", { class: "aside" }, "first → again")), body);
   return h("div", { class: "run2", "data-key": "differences" },
@@ -139,13 +139,21 @@ function differences(f) {
     part_("Output", lines(f.error ? plain(f.error).slice(0, 400) : f.outcome, r.error ? plain(r.error).slice(0, 400) : outputOf(r) || (r.outcome ?? ""))));
 }
 
-// Returns the text of a line. If it replaces an earlier line that has the same beginning and the same end, what is between them is emphasised.
-function marked(text, earlier) {
-  if (earlier === null) return text;
-  const short = Math.min(text.length, earlier.length);
+// Returns the text of the line that a line of a diff replaces or is replaced by, if one line has become one other line; else null.
+function twinOf(i, all) {
+  const at = all[i][0] === "-" ? i : i - 1; // where the line that was removed stands
+  const signs = [at - 1, at, at + 1, at + 2].map((k) => all[k]?.[0] ?? " ");
+  if (signs[0] === "-" || signs[1] !== "-" || signs[2] !== "+" || signs[3] === "+") return null;
+  return all[i === at ? at + 1 : at][1];
+}
+
+// Returns the text of a line. If the other text has the same beginning and the same end, what is between them is emphasised.
+function marked(text, other) {
+  if (other === null) return text;
+  const short = Math.min(text.length, other.length);
   let [from, end] = [0, 0];
-  while (from < short && text[from] === earlier[from]) from++;
-  while (end < short - from && text.at(-1 - end) === earlier.at(-1 - end)) end++;
+  while (from < short && text[from] === other[from]) from++;
+  while (end < short - from && text.at(-1 - end) === other.at(-1 - end)) end++;
   if (from + end < 3 || from + end === text.length) return text;
   return [text.slice(0, from), h("b", null, text.slice(from, text.length - end)), text.slice(text.length - end)];
 }

@@ -74,7 +74,7 @@ function head(f, route) {
   const before = lastMove(f);
   return h("div", { class: "head", "data-key": "head" },
     says(f.numbers ? f.state : "none", sentence,
-      from && before && from.at - new Date(before.time) < 600e3 && from.at >= new Date(before.time) - 15e3 ? h("span", null, `The errors began ${long((from.at - new Date(before.time)) / 1000)} after ${before.alias || "the default alias"} moved`) : null,
+      from && before && from.at - new Date(before.time) < 600e3 && from.at >= new Date(before.time) - 15e3 ? h("span", null, `The errors began ${from.at - new Date(before.time) < 1000 ? "when" : `${long((from.at - new Date(before.time)) / 1000)} after`} ${before.alias || "the default alias"} moved`) : null,
       calls ? h("span", { class: "muted" }, `${digits(calls / 60)} calls per second, ${plural(m.failures, "failed", "failed")} in the last minute`) : null),
     actions(f, before, rate));
 }

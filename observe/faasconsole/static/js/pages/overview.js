@@ -328,9 +328,7 @@ function feed() {
       items.push({ t: d.time, key: `a${d.time}${d.function}`, text: [h("span", null, d.alias || "default", " of "), fn(d.function), ": ", Object.keys(d.before ?? {}).length ? [weights(d.before), " → "] : "", weights(d.after)], below: [d.by && "by ", d.by && word(d.by)] });
     } else scale(items, d);
   }
-  for (const r of doc("runaways")?.runaways ?? []) {
-    items.push({ t: r.started, key: "r" + r.id, state: "stuck", text: [fn(r.function), `: runaway, ${duration(r.overNS)} over its deadline`], below: [r.tenant && word(r.tenant), r.tenant && " · ", r.replaced ? "its slot was given on" : "holds a slot"] });
-  }
+  for (const own of Map.groupBy(doc("runaways")?.runaways ?? [], (r) => r.function).values()) items.push(stuck(own));
   for (const t of doc("tenants")?.tenants ?? []) {
     for (const b of t.budgets ?? []) {
       if (b.part >= 1 || b.refused) items.push({ t: new Date(now()).toISOString(), soon: true, state: "refusing", key: "b" + t.tenant, text: [a(link("tenants"), word(t.tenant || "callers without a tenant")), n(t.refused?.budget) ? `: ${plural(t.refused.budget, "call", "calls")} refused` : ": its budget is spent"], below: [`budget spent, until ${minute(b.end)}`] });
@@ -339,8 +337,19 @@ function feed() {
   }
   items.sort((x, y) => (x.t < y.t ? 1 : -1));
   return section("feed", "What happened", "newest first, UTC", null, items.length
-    ? h("ol", { class: "feed" }, items.slice(0, 14).map((i) => h("li", { "data-key": i.key }, i.soon ? h("span", { class: "tag" }, "now") : at(i.t), mark(i.state), h("div", null, i.text, i.below.some(Boolean) ? h("span", { class: "d" }, i.below) : null))))
+    ? h("ol", { class: "feed" }, items.slice(0, 11).map((i) => h("li", { "data-key": i.key }, i.soon ? h("span", { class: "tag" }, "now") : at(i.t), mark(i.state), h("div", null, i.text, i.below.some(Boolean) ? h("span", { class: "d" }, i.below) : null))))
     : h("p", { class: "muted" }, "Nothing has changed yet: no scale, no alias, no runaway."));
+}
+
+// The runaways of one function are one item. The list has the oldest first.
+function stuck(list) {
+  const [oldest, newest] = [list[0], list.at(-1)];
+  const tenants = [...new Set(list.map((r) => r.tenant ?? ""))].filter(Boolean);
+  const whose = tenants.length > 2 ? plural(tenants.length, "tenant", "tenants") : tenants.map((t, i) => [i ? ", " : "", word(t)]);
+  const held = list.filter((r) => !r.replaced).length;
+  return { t: newest.started, key: "r" + oldest.function, state: "stuck",
+    text: [fn(oldest.function), list.length === 1 ? `: runaway, ${duration(oldest.overNS)} over its deadline` : `: ${list.length} runaways, the first ${duration(oldest.overNS)} over its deadline`],
+    below: [whose, tenants.length ? " · " : "", held ? (list.length === 1 ? "holds a slot" : plural(held, "slot is held", "slots are held")) : list.length === 1 ? "its slot was given on" : "their slots were given on"] };
 }
 
 // Changes of a function's scale within a minute of each other are one item.
