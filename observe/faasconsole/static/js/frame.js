@@ -87,6 +87,7 @@ function rail(route, counts) {
     pages.map((p) => h("li", { class: p.late ? "late" : "" }, entry(p))),
     h("li", { class: "more" }, h("details", null, h("summary", { class: within ? "on" : "" }, icon("more"), h("span", null, "More")),
       h("ul", null, late.map((p) => h("li", null, entry(p))),
+        h("li", null, h("button", { type: "button", onclick: () => pause(!state.paused) }, icon(state.paused ? "go" : "pause"), h("span", null, state.paused ? "Go on" : "Pause"))),
         h("li", null, h("nav", { class: "seg", "aria-label": "Range" }, Object.entries(ranges).map(([id, r]) => h("a", { href: here({ range: id }), "aria-current": (route.params.range ?? "1h") === id ? "true" : null }, r.name)))))))));
 }
 
