@@ -7,6 +7,7 @@
 #   observe/faasconsole/browser/run.sh budget [MIN]  measures against the budgets, and memory for MIN minutes (30)
 #   observe/faasconsole/browser/run.sh memory [MIN] [BYTES]  measures memory only; BYTES of each call are leaked, which it has to find
 set -euo pipefail
+from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 need() { # need PACKAGE...
@@ -38,5 +39,5 @@ walk)
 	;;
 budget) run 10800 budget nightly "${2:-30}" ;;
 memory) run 10800 budget memory "${2:-30}" "${3:-0}" ;;
-*) mkdir -p "$2" && run 900 "$1" "$(cd "$2" && pwd)" ;;
+*) dir=$(cd "$from" && mkdir -p "$2" && cd "$2" && pwd) && run 900 "$1" "$dir" ;; # DIR may be relative to where this was started
 esac
