@@ -351,11 +351,13 @@ func (rec *JobRecord) unpackRare(m *jobRare) {
 // size returns the number of bytes of variable length in a record.
 func (rec *JobRecord) size() int64 {
 	n := len(rec.Name) + len(rec.Payload) + len(rec.Output) + len(rec.OrderKey) + len(rec.UniqueKey)
-	for k, v := range rec.Labels {
-		n += len(k) + len(v)
-	}
-	for k, v := range rec.rest {
-		n += len(k) + len(v)
+	if len(rec.Labels)+len(rec.rest) > 0 { // a loop over an empty map costs more than this
+		for k, v := range rec.Labels {
+			n += len(k) + len(v)
+		}
+		for k, v := range rec.rest {
+			n += len(k) + len(v)
+		}
 	}
 	if o := rec.Origin; o != nil {
 		n += len(o.Principal) + len(o.Trigger) + len(o.Door) + len(o.RequestID) + len(o.Key)

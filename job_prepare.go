@@ -43,7 +43,7 @@ func (to target) prepare(ctx context.Context, name string, payload []byte, opts 
 	if err != nil {
 		return JobRecord{}, err
 	}
-	to.fn.router.date(&rec, jobTime(), delay)
+	_ = to.fn.router.date(&rec, delay)
 	return rec, nil
 }
 

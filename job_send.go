@@ -345,25 +345,26 @@ func (o *JobOrigin) isEmpty() bool {
 // put completes a record and gives it to the queue. If it returns ErrDuplicate, *rec is the
 // record that the queue had before.
 func (r *Router) put(ctx context.Context, rec *JobRecord, delay time.Duration) error {
-	now := jobTime()
 	rec.NewID = rec.ID == uuid.Nil
-	r.date(rec, now, delay)
-	rec.arrive(now)
+	rec.arrive(r.date(rec, delay))
 	if late := r.tooLate(rec); late != nil {
 		return sendRefused(late)
 	}
 	return r.handOver(ctx, rec)
 }
 
-// date sets the ID, the format and the due time of a job that is sent now.
-func (r *Router) date(rec *JobRecord, now time.Time, delay time.Duration) {
+// date sets the ID, the format and the due time of a job that is sent now, and returns that time.
+func (r *Router) date(rec *JobRecord, delay time.Duration) time.Time {
+	read := time.Now() // read once, for the ID too
+	now := read.Round(0).UTC()
 	if rec.ID == uuid.Nil {
-		rec.ID = r.clock.newID(r.clock.now(), rand.Uint64())
+		rec.ID = r.clock.newID(r.clock.reading(read), rand.Uint64())
 	}
 	if rec.Due = rec.Due.Round(0).UTC(); rec.Due.Before(now) {
 		rec.Due = now
 	}
 	rec.Format, rec.Due = JobFormat, rec.Due.Add(delay)
+	return now
 }
 
 // arrive sets the fields of a job that is accepted now.

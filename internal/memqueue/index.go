@@ -22,7 +22,8 @@ type index[B any] struct {
 const leafSize = 127
 
 type leaf[B any] struct {
-	used  int
+	from  int // the entries are those from here on; the oldest are removed first, which moves no other
+	used  int // … and before here
 	ids   [leafSize]ID
 	nodes [leafSize]*node[B] // nil: the job has no node, since it is forgotten or shelved
 	slots [leafSize]uint64   // the number of a shelved job's slot; 0: the job is not shelved
@@ -70,7 +71,11 @@ func (x *index[B]) set(id *ID, n *node[B]) {
 		return
 	case len(x.leaves) == 0:
 		x.addLeaf(0, &leaf[B]{})
-	case x.leaves[at].used == leafSize:
+	case x.leaves[at].used < leafSize:
+	case x.leaves[at].from > 0:
+		i -= x.leaves[at].from
+		x.leaves[at].pack()
+	default:
 		at, i = x.split(at, i)
 	}
 	l := x.leaves[at]
@@ -79,7 +84,7 @@ func (x *index[B]) set(id *ID, n *node[B]) {
 	copy(l.slots[i+1:l.used+1], l.slots[i:l.used])
 	l.ids[i], l.nodes[i], l.slots[i] = *id, n, 0
 	l.used++
-	x.firsts[at] = l.ids[0]
+	x.firsts[at] = l.ids[l.from]
 }
 
 // remove removes the entry of an ID, if there is one.
@@ -89,25 +94,46 @@ func (x *index[B]) remove(id *ID) {
 		return
 	}
 	l := x.leaves[at]
+	if l.cut(i); l.len() == 0 {
+		x.dropLeaf(at)
+		return
+	}
+	x.firsts[at] = l.ids[l.from]
+	if l.len() <= leafSize/4 {
+		x.merge(at)
+	}
+}
+
+// cut removes the entry at index i.
+func (l *leaf[B]) cut(i int) {
+	if i == l.from {
+		l.nodes[i] = nil
+		l.from++
+		return
+	}
 	copy(l.ids[i:], l.ids[i+1:l.used])
 	copy(l.nodes[i:], l.nodes[i+1:l.used])
 	copy(l.slots[i:], l.slots[i+1:l.used])
 	l.used--
 	l.nodes[l.used] = nil
-	if l.used == 0 {
-		x.dropLeaf(at)
-		return
-	}
-	x.firsts[at] = l.ids[0]
-	if l.used <= leafSize/4 {
-		x.merge(at)
-	}
+}
+
+// len returns how many entries the leaf has.
+func (l *leaf[B]) len() int { return l.used - l.from }
+
+// pack moves the entries to the beginning of the leaf.
+func (l *leaf[B]) pack() {
+	copy(l.ids[:], l.ids[l.from:l.used])
+	copy(l.nodes[:], l.nodes[l.from:l.used])
+	copy(l.slots[:], l.slots[l.from:l.used])
+	clear(l.nodes[l.len():l.used])
+	l.from, l.used = 0, l.len()
 }
 
 // all calls the function do with each job that has a node.
 func (x *index[B]) all(do func(n *node[B])) {
 	for _, l := range x.leaves {
-		for _, n := range l.nodes[:l.used] {
+		for _, n := range l.nodes[l.from:l.used] {
 			if n != nil {
 				do(n)
 			}
@@ -128,7 +154,7 @@ func (x *index[B]) seek(id *ID) (at, i int, found bool) {
 	if l.ids[l.used-1].before(id) {
 		return at, l.used, false
 	}
-	i = least(l.used, func(i int) bool { return !l.ids[i].before(id) })
+	i = l.from + least(l.len(), func(i int) bool { return !l.ids[l.from+i].before(id) })
 	return at, i, l.ids[i] == *id
 }
 
@@ -146,7 +172,7 @@ func least(n int, holds func(i int) bool) int {
 	return low
 }
 
-// split makes room for an entry at index i of the full leaf at, and returns the position where the
+// split makes room for an entry at index i of the leaf at, all of which is used, and returns the position where the
 // entry goes. It divides the leaf in two. Only an entry after all others gets a new, empty leaf:
 // so IDs that only grow leave full leaves behind them.
 func (x *index[B]) split(at, i int) (int, int) {
@@ -170,8 +196,9 @@ func (x *index[B]) split(at, i int) (int, int) {
 func (x *index[B]) merge(at int) {
 	for first := max(at-1, 0); first <= at && first+1 < len(x.leaves); first++ {
 		l, next := x.leaves[first], x.leaves[first+1]
-		if l.used+next.used <= leafSize/2 {
-			next.moveTo(l, 0)
+		if l.len()+next.len() <= leafSize/2 {
+			l.pack()
+			next.moveTo(l, next.from)
 			x.dropLeaf(first + 1)
 			return
 		}

@@ -58,17 +58,17 @@ func (m *indexModel) Remove(t *rapid.T) {
 func (m *indexModel) Check(t *rapid.T) {
 	entries, forgotten, last := 0, 0, ID{}
 	for at, l := range m.index.leaves {
-		if l.used == 0 || l.ids[0] != m.index.firsts[at] {
-			t.Fatalf("leaf %d of %d entries begins with %x and not with %x", at, l.used, m.index.firsts[at], l.ids[0])
+		if l.len() == 0 || l.ids[l.from] != m.index.firsts[at] {
+			t.Fatalf("leaf %d of %d entries begins with %x and not with %x", at, l.len(), m.index.firsts[at], l.ids[l.from])
 		}
-		for i, id := range l.ids[:l.used] {
+		for i, id := range l.ids[l.from:l.used] {
 			if entries > 0 && !last.before(&id) {
 				t.Fatalf("%x stands before %x", last, id)
 			}
-			if n, known := m.known[id]; !known || n != l.nodes[i] {
-				t.Fatalf("%x is %v", id, l.nodes[i])
+			if n, known := m.known[id]; !known || n != l.nodes[l.from+i] {
+				t.Fatalf("%x is %v", id, l.nodes[l.from+i])
 			}
-			if last = id; l.nodes[i] == nil {
+			if last = id; l.nodes[l.from+i] == nil {
 				forgotten++
 			}
 			entries++
