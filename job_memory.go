@@ -23,7 +23,7 @@ const (
 // NewMemoryJobs returns a queue that keeps jobs in memory: they are lost when the process ends. It
 // holds at most count jobs that are not settled, and at most bytes of their data of variable
 // length: payload, labels, what carriers have saved. A value ≤ 0 means the default, 100,000 jobs
-// and 64 MiB. Besides that data a waiting job takes about 300 bytes. While jobs of other tenants
+// and 64 MiB. Besides that data a waiting job takes about 350 bytes. While jobs of other tenants
 // are in the queue, no tenant gets more than half of either bound.
 //
 // Settled jobs have the same two bounds for themselves; beyond them the queue forgets the oldest.

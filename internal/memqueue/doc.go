@@ -14,6 +14,9 @@
 // go to the end of their queues. So a tenant with a million jobs delays another tenant's only job
 // by one job.
 //
+// A settled job is kept as bytes on a shelf, if the queue has a [Codec] and the job is a plain one.
+// Its place in memory then serves the next job.
+//
 // One lock guards all. A critical section has a bounded number of steps, each O(log n). Work that
 // could visit many jobs is done in batches: jobs that become due at once, a listing. The package
 // starts no goroutine: a Lease that waits has a timer for the job that is due next.
