@@ -180,20 +180,3 @@ func TestAWatchOfAShelvedJobSeesWhenItIsWrittenAndWhenItIsForgotten(t *testing.T
 		require.ErrorIs(t, <-ended, memqueue.ErrForgotten)
 	})
 }
-
-func TestALaterFunctionTakesTheNumberOfOneWhoseJobsAreAllForgotten(t *testing.T) {
-	t.Parallel()
-	q := newShelf(4)
-	defer q.Close()
-	for n := range 20 {
-		it := job(n, "a")
-		it.Function = string(rune('a' + n/4))
-		l, err := putLease(q, it, []string{it.Function})
-		require.NoError(t, err)
-		_, err = settleLease(q, l, done(l.View.Item), nil)
-		require.NoError(t, err)
-		v, err := q.Get(it.ID)
-		require.NoError(t, err)
-		assert.Equal(t, it.Function, v.Function)
-	}
-}
