@@ -316,6 +316,7 @@ func (h *host) checkSlots(t *testing.T, p probe, limit, capacity int) {
 	b := &barrier{open: make(chan struct{})}
 	h.probing.Store(b)
 	defer h.probing.Store(nil)
+	h.wait(h.atRest) // until a buffered meter of the case has delivered the records of earlier calls: a full one would refuse these
 	done := make(chan error, slots+1)
 	for range slots + 1 {
 		go func() { done <- p.call(context.Background()) }()
