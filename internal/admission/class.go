@@ -16,6 +16,7 @@ type Class struct {
 	group  *Group
 	base   Version      // stands beside slots, see Version.Entered
 	queued atomic.Int32 // the queue's length, to be read without g.mu; written under it
+	keeps  atomic.Bool  // a slot may be kept, see keep.go
 
 	// Guarded by g.mu.
 	bound           int           // how many live calls may wait; more may while background calls have slots, see background.go
@@ -31,8 +32,9 @@ type Class struct {
 	canServe        bool  // a slot is free, and a waiter can use it: its tenant is below its limit and its version has room
 	removed         bool
 	off             bool
+	keepers         *keepers // nil if no worker has kept slots of c
 	share
-	_ [16]byte // a size that the allocator aligns to cache lines: the words that every call writes stand on one
+	_ [8]byte // a size that the allocator aligns to cache lines: the words that every call writes stand on one
 }
 
 // NewClass returns a class that runs at most n calls at once ([Unlimited]: as many as the
@@ -49,8 +51,16 @@ func (g *Group) NewClass(n, queue int) *Class {
 }
 
 // Used returns the number of slots in use, Limit the number of slots there are, and Queued
-// the number of waiting calls.
-func (c *Class) Used() int   { return c.slots.used() }
+// the number of waiting calls. Used takes kept slots back first, under g.mu.
+func (c *Class) Used() int {
+	if c.keeps.Load() {
+		c.group.mu.Lock()
+		defer c.group.mu.Unlock()
+		c.takeBack()
+	}
+	return c.slots.used()
+}
+
 func (c *Class) Limit() int  { return c.slots.limit() }
 func (c *Class) Queued() int { return int(c.queued.Load()) }
 
@@ -61,12 +71,13 @@ func (c *Class) Resize(n int) {
 	// A call that begins to wait at the same time sets the slow bit before it reads the
 	// counter (see refresh). So either that call sees the new limit, or fastResize sees the
 	// bit.
-	if c.slots.fastResize(n) {
+	if c.slots.fastResize(n) && !c.keeps.Load() {
 		return
 	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.slots.resize(n)
+	c.recall()
 	c.base.slotsChanged()
 }
 
@@ -115,7 +126,10 @@ func (c *Class) SetEnabled(on bool) {
 
 // updateShutBit keeps calls off the fast path while admission depends on more than free
 // slots.
-func (c *Class) updateShutBit() { c.slots.setFlag(shutBit, c.removed || c.off || c.queue.limit > 0) }
+func (c *Class) updateShutBit() {
+	c.slots.setFlag(shutBit, c.removed || c.off || c.queue.limit > 0)
+	c.takeBack()
+}
 
 // refuseAll refuses all calls that wait.
 func (c *Class) refuseAll(why error) {
@@ -164,7 +178,7 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	// a new call that takes them overtakes no waiter. v.refresh must follow: if h is a nested
 	// call that borrows its parent's slot of the group, it may have taken the last slot of a
 	// class that was ready, which is then no longer ready.
-	if c.takeAtOnce(h, r.Tenant) {
+	if c.takeAtOnce(h, r.Tenant) || c.reclaim() && c.takeAtOnce(h, r.Tenant) {
 		v.refresh()
 		return nil, nil
 	}

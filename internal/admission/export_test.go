@@ -260,6 +260,10 @@ func (w *waiter) check() error {
 // Quiet returns an error if g or classes still have slots in use, waiters or tenants,
 // although all calls have ended.
 func (g *Group) Quiet(classes ...*Class) error {
+	if err := g.CheckKept(); err != nil {
+		return err
+	}
+	g.Used() // takes kept slots back
 	if err := g.Check(classes...); err != nil {
 		return err
 	}
@@ -328,3 +332,66 @@ func (c *Class) Acquire(ctx context.Context, h *Hold, r Request) error {
 }
 func (c *Class) TryAcquire(h *Hold) bool               { return c.base.TryAcquire(h) }
 func (c *Class) Join(h *Hold, r Request) <-chan Answer { return c.base.Join(h, r) }
+
+// KeepAll makes workers keep slots even if few are free.
+func (g *Group) KeepAll() { g.keepAll = true }
+
+// Adopt makes k keep slots of v, without calls in a row. The version must not have a limit.
+func (k *Keeper) Adopt(v *Version) { k.adopt(v) }
+
+// Keeps reports whether k keeps a slot.
+func (k *Keeper) Keeps() bool { return k.cell != nil && k.cell.word.Load()&kept != 0 }
+
+// KeepsOf reports whether the slots that k keeps are those of v.
+func (k *Keeper) KeepsOf(v *Version) bool { return k.cell != nil && k.cell.version == v }
+
+// InUse returns the number of slots in use without those that are kept. It takes none back.
+func (g *Group) InUse() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.slots.used()
+	for c := range g.keepers.all() {
+		n -= c.keptSlots()
+	}
+	return n
+}
+
+// InUse does the same for a class.
+func (c *Class) InUse() int {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return c.slots.used() - c.keptSlots()
+}
+
+func (c *Class) keptSlots() (n int) {
+	if c.keepers == nil {
+		return 0
+	}
+	for _, k := range c.keepers.cells {
+		n += int(k.word.Load() & kept)
+	}
+	return n
+}
+
+// CheckKept returns an error if a slot is kept that must not be. It may be called only while no
+// call ends: keep looks only after it has kept a slot whether that is allowed.
+func (g *Group) CheckKept() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.keepers.all() {
+		n := c.keptSlots()
+		calm := c.slots.isCalm() && g.slots.isCalm()
+		switch {
+		case n > 0 && !calm:
+			return fmt.Errorf("%d slots are kept of a class with the words %x and %x", n, c.slots.v.Load(), g.slots.v.Load())
+		case n > 0 && !(c.keeps.Load() && g.keeps.Load()):
+			return fmt.Errorf("%d slots are kept, and the flags are %v and %v", n, c.keeps.Load(), g.keeps.Load())
+		}
+		for i, k := range c.keepers.cells {
+			if k.index != i || k.version.class != c || k.word.Load()&kept != 0 && k.version.state.Load() != 0 {
+				return fmt.Errorf("cell %d at %d", k.index, i)
+			}
+		}
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package admission
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,8 +30,9 @@ const (
 // called concurrently.
 type Group struct {
 	slots counter
-	_     [56]byte   // keeps the counter, which every call writes, off the cache line of the fields below
-	mu    sync.Mutex // guards the fields below, and the state of classes, holds and waiters
+	keeps atomic.Bool // a slot may be kept, see keep.go
+	_     [52]byte    // keeps the counter, which every call writes, off the cache line of the fields below
+	mu    sync.Mutex  // guards the fields below, and the state of classes, holds and waiters
 
 	phase      int
 	stuck      int
@@ -41,9 +43,11 @@ type Group struct {
 	// slow bit is set exactly while ready is not empty.
 	ready    indexedHeap[*Class]
 	waiting  list[*Class] // the classes that have a waiter
+	keepers  list[*Class] // the classes of which workers keep slots
 	reserved int          // the sum of the floors of all classes, see Class.Reserve
 	lastTurn uint64       // the last number that nextTurn returned, see share.turn
 	epoch    time.Time    // now returns the time since then
+	keepAll  bool         // for tests: slots are kept even if few are free
 
 	// The places where dispatch looks for nested waiters that can run on a loan, which is a
 	// borrowed slot. A class is in withRoom if, since the last dispatch, something has come free
@@ -57,7 +61,7 @@ type Group struct {
 	versionLenders []*Hold
 
 	noQueue tenantQueues // stands for the queue of each class that has not needed its own yet; always empty
-	_       [32]byte     // a size that the allocator aligns to cache lines, so that no other object shares the line of slots
+	// The size is one that the allocator aligns to cache lines, so that no other object shares the line of slots.
 }
 
 // NewGroup returns a group of n slots, n ≥ 1.
@@ -67,8 +71,17 @@ func NewGroup(n int) *Group {
 	return g
 }
 
-// Used returns the number of slots in use, Limit the number of slots there are.
-func (g *Group) Used() int  { return g.slots.used() }
+// Used returns the number of slots in use, Limit the number of slots there are. Used takes kept
+// slots back first, under g.mu.
+func (g *Group) Used() int {
+	if g.keeps.Load() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.takeBack()
+	}
+	return g.slots.used()
+}
+
 func (g *Group) Limit() int { return g.slots.limit() }
 
 // Resize changes the number of slots. Calls that have one keep it. Waiters are admitted at once
@@ -78,6 +91,7 @@ func (g *Group) Resize(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.slots.resize(n)
+	g.recall()
 	g.dispatch()
 	if g.isStuck() {
 		g.refuseAll(ErrStuck)
@@ -96,6 +110,7 @@ func (g *Group) closeTo(phase int) {
 	defer g.mu.Unlock()
 	g.phase = max(g.phase, phase)
 	g.slots.setFlag(shutBit, true)
+	g.takeBack()
 	if g.phase < closed {
 		return
 	}
@@ -115,7 +130,7 @@ func (g *Group) refuseAll(why error) {
 // critical section that may have made room ends with dispatch, so a goroutine that locks g.mu
 // never finds a waiter that could run.
 func (g *Group) dispatch() {
-	for g.ready.len() > 0 && g.slots.hasRoom() {
+	for g.canServe() {
 		g.ready.first().admitNext()
 	}
 	for _, h := range g.groupLenders {

@@ -22,12 +22,21 @@ type machine struct {
 	parts  map[*modelVersion]*admission.Version
 	theirs map[*modelCall]*call
 	ctx    context.Context
+
+	keepers [3]admission.Keeper // not in the model: to it, a slot that is kept is free
+	counts  map[*modelVersion]*keptCounts
 }
 
+// keptCounts are the calls that took a kept slot, and those that were settled by a keeper.
+type keptCounts struct{ entered, settled uint64 }
+
 func newMachine(t *rapid.T) *machine {
-	s := &machine{theirs: map[*modelCall]*call{}, parts: map[*modelVersion]*admission.Version{}, ctx: t.Context()}
+	s := &machine{theirs: map[*modelCall]*call{}, parts: map[*modelVersion]*admission.Version{}, ctx: t.Context(), counts: map[*modelVersion]*keptCounts{}}
 	s.limit = rapid.IntRange(1, 4).Draw(t, "group")
 	s.group = admission.NewGroup(s.limit)
+	if rapid.IntRange(0, 3).Draw(t, "keep all") > 0 {
+		s.group.KeepAll()
+	}
 	for range rapid.IntRange(1, 4).Draw(t, "classes") {
 		c := &modelClass{limit: drawLimit(t), bound: rapid.SampledFrom([]int{0, 1, 3, 6, 100, 100}).Draw(t, "queue"), weight: 1}
 		s.turns++
@@ -71,10 +80,72 @@ func (s *machine) begin(t *rapid.T, parent *modelCall) {
 		priority: rapid.SampledFrom([]int{0, 0, 0, 1, -1}).Draw(t, "priority"),
 	}
 	s.acquire(k)
+	if kept := s.takeKept(t, k); kept != nil {
+		s.theirs[k] = kept
+		return
+	}
 	s.theirs[k] = launch(s.ctx, s.parts[k.version], s.theirs[parent], admission.Request{Tenant: k.tenant, Priority: k.priority, Wait: wait})
 }
 
 func (s *machine) Root(t *rapid.T) { s.begin(t, nil) }
+
+func (s *machine) AnotherRoot(t *rapid.T) { s.begin(t, nil) } // doubles the probability of kept slots
+
+// takeKept makes the call with a slot that a keeper has, or returns nil.
+func (s *machine) takeKept(t *rapid.T, k *modelCall) *call {
+	if k.parent != nil || rapid.Bool().Draw(t, "without keeper") {
+		return nil
+	}
+	c := &call{cancel: func() {}}
+	if !s.drawKeeper(t, s.parts[k.version]).TryAcquire(s.parts[k.version], &c.hold) {
+		return nil
+	}
+	s.countsOf(k).entered++
+	c.answered.Store(true)
+	return c
+}
+
+// drawKeeper picks a keeper that keeps a slot of v, if there is one.
+func (s *machine) drawKeeper(t *rapid.T, v *admission.Version) *admission.Keeper {
+	for i := range s.keepers {
+		if s.keepers[i].Keeps() && s.keepers[i].KeepsOf(v) {
+			return &s.keepers[i]
+		}
+	}
+	return &s.keepers[rapid.IntRange(0, len(s.keepers)-1).Draw(t, "keeper")]
+}
+
+func (s *machine) countsOf(k *modelCall) *keptCounts {
+	if s.counts[k.version] == nil {
+		s.counts[k.version] = &keptCounts{}
+	}
+	return s.counts[k.version]
+}
+
+// Keep ends a call whose worker keeps its slot if it can.
+func (s *machine) Keep(t *rapid.T) {
+	k := s.draw(t, holding)
+	i := rapid.IntRange(0, len(s.keepers)-1).Draw(t, "keeper")
+	if v := s.parts[k.version]; v.Limit() == admission.Unlimited && rapid.IntRange(0, 3).Draw(t, "adopt") > 0 && !s.keepers[i].KeepsOf(v) {
+		s.keepers[i].Adopt(v)
+	}
+	s.release(k, over)
+	s.theirs[k].hold.ReleaseTo(&s.keepers[i])
+	s.keepers[i].Settled(s.parts[k.version])
+	s.countsOf(k).settled++
+}
+
+func (s *machine) KeepAgain(t *rapid.T) { s.Keep(t) } // doubles the probability
+
+func (s *machine) Drop(t *rapid.T) {
+	s.keepers[rapid.IntRange(0, len(s.keepers)-1).Draw(t, "keeper")].Drop()
+}
+
+func (s *machine) Used(t *rapid.T) {
+	i := rapid.IntRange(0, len(s.classes)-1).Draw(t, "class")
+	require.Equal(t, len(s.owners(s.classes[i])), s.real[i].Used())
+	require.Equal(t, len(s.owners(nil)), s.group.Used())
+}
 
 func (s *machine) Child(t *rapid.T) { s.begin(t, s.draw(t, holding)) }
 
@@ -192,11 +263,11 @@ func (s *machine) Check(t *rapid.T) {
 		is, should := describe(s.theirs[k]), k.describe()
 		require.Equal(t, should, is, "call %d", i)
 	}
-	require.Equal(t, len(s.owners(nil)), s.group.Used())
-	full := s.group.Used() >= s.group.Limit()
+	require.Equal(t, len(s.owners(nil)), s.group.InUse())
+	full := s.group.InUse() >= s.group.Limit()
 	for i, c := range s.classes {
 		r := s.real[i]
-		require.Equal(t, len(s.owners(c)), r.Used(), "class %d", i)
+		require.Equal(t, len(s.owners(c)), r.InUse(), "class %d", i)
 		require.Equal(t, len(c.queue), r.Queued(), "class %d", i)
 		for _, k := range c.queue {
 			free := s.lacksOnlyGroup(k)
@@ -206,6 +277,11 @@ func (s *machine) Check(t *rapid.T) {
 	}
 	s.checkVersions(t)
 	require.NoError(t, s.group.Check(s.real...))
+	require.NoError(t, s.group.CheckKept())
+	for v, n := range s.counts {
+		entered, settled := s.parts[v].Counts()
+		require.Equal(t, *n, keptCounts{entered, settled})
+	}
 }
 
 func (k *modelCall) describe() string {

@@ -100,6 +100,7 @@ func (v *Version) Remove() {
 	v.class.group.mu.Lock()
 	defer v.class.group.mu.Unlock()
 	v.state.Or(isRemoved)
+	v.class.takeBack()
 }
 
 func (v *Version) isLimited() bool { return v.state.Load()&hasLimit != 0 }

@@ -113,6 +113,7 @@ func (w *waiter) enqueue(tenant string) {
 		w.classifyWait()
 	}
 	w.hold.version.refresh()
+	c.recall() // what was kept before refresh set the slow bit
 	c.group.dispatch()
 }
 
