@@ -76,7 +76,8 @@ type Stats struct {
 // and max keeps it from being negative.
 func (fn *function) info() Info {
 	queued, rejected := fn.part.Queued(), fn.refused.snapshot()
-	admitted := int(fn.part.Entered.Load()-fn.refused.count()) - queued
+	entered, _ := fn.part.Counts()
+	admitted := int(entered-fn.refused.count()) - queued
 	instances, able := fn.instances()
 	return Info{
 		Signature: fn.signature(), Instances: instances, Ready: able,

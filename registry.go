@@ -42,7 +42,8 @@ type function struct {
 	// Each call is counted in part.Entered when it begins, and in refused or in
 	// part.Settled when it ends. Entered and Settled are fields of admission.Version because
 	// admission writes the counter beside them at the same moments: so all are in one cache
-	// line. If the sums differ, calls are in progress: see unsettled.
+	// line. A call that finds a kept slot is counted by its worker's keeper instead; Counts of
+	// part has the sums of both. If the sums differ, calls are in progress: see unsettled.
 	refused  refusals
 	gone     atomic.Bool  // the function was removed; set before the class refuses calls, see refuse
 	runaways atomic.Int32 // how many settled calls have a handler that still runs
@@ -347,8 +348,9 @@ func (who *identity) functionLog() *functionLog { return &who.own().log }
 // of ended calls are loaded before Entered. A call that begins or ends between the loads
 // can make the result too large, but never too small, so that Shutdown can't miss a call.
 func (fn *function) unsettled() int {
-	over := fn.part.Settled.Load() + fn.refused.count()
-	return int(fn.part.Entered.Load() - over)
+	refused := fn.refused.count()
+	entered, settled := fn.part.Counts()
+	return int(entered - settled - refused)
 }
 
 // countRefused counts a refused call in fn.refused. A call of a removed function is counted
@@ -374,7 +376,8 @@ type totals struct {
 // Entered: a call that arrives after the removal may be counted in Entered for a moment, until
 // it is refused.
 func (t *totals) add(fn *function) {
-	t.admitted += fn.part.Settled.Load()
+	_, settled := fn.part.Counts()
+	t.admitted += settled
 	t.rejected.add(fn.refused.snapshot())
 }
 

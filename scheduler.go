@@ -69,7 +69,7 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 	if q.ctx == nil {
 		return pending{}, true, to.turnAway(nil, refusal(fn.who.name, uuid.Nil, ReasonInput, wrapCause(ErrInput, errNilContext))) //nolint:staticcheck // the context is what is nil
 	}
-	parent, tenant, priority, ended := q.meet() // before Entered.Add: a method of ctx may call Goexit
+	parent, tenant, priority, ended := q.meet() // before the call is counted: a method of ctx may call Goexit
 	if q.resolved != nil {
 		*q.resolved = to.resolution()
 	}
@@ -78,7 +78,6 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 	if fn.tracing != nil {
 		id, trace = to.traceOf(q, parent, tenant, priority)
 	}
-	fn.part.Entered.Add(1)
 	var c *callContext
 	if parent == nil && priority == 0 && fn.plain && (tenant == "" || isTenant(tenant)) && q.from.isSound() && ended == nil {
 		w := fn.router.workers.take(q.isServed(fn), near)
@@ -93,6 +92,10 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 			}
 		}
 		c.id = id
+		if w != nil && c.extra == nil && fn.scaling == nil && w.keeper.TryAcquire(fn.part, &c.hold) {
+			return fn.proceed(q, c, w)
+		}
+		fn.part.Entered.Add(1)
 		if fn.takesAtOnce(c) {
 			return fn.proceed(q, c, w)
 		}
@@ -100,6 +103,8 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 		if w != nil {
 			fn.router.workers.release(w)
 		}
+	} else {
+		fn.part.Entered.Add(1)
 	}
 	if c == nil {
 		c = to.newContext(t, tenant)

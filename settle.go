@@ -47,7 +47,7 @@ func (c *callContext) succeed(v *verdict) bool {
 	if c.counted {
 		c.releaseInstance(false)
 	}
-	c.hold.Release()
+	c.hold.ReleaseTo(&c.worker.keeper)
 	recorded := false
 	defer func() { c.conclude(v, byHandler, recorded) }() // deferred: a meter may call Goexit
 	for _, m := range c.fn.meters {
@@ -157,7 +157,11 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	} else {
 		c.release()
 	}
-	fn.part.Settled.Add(1)
+	if by == byHandler {
+		w.keeper.Settled(fn.part) // the handler's goroutine has w, and gives it to its caller below
+	} else {
+		fn.part.Settled.Add(1)
+	}
 	fn.tellIfEnding()
 	if c.direct {
 		w.concludeDirect(c, v.err, by, fn.router)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
+
+	"github.com/inproc/faas/internal/admission"
 )
 
 // worker runs one call after the other. It has a timer, two channels and a goroutine
@@ -29,6 +31,7 @@ type worker struct {
 	timer    *time.Timer                 // made by the owner in arm; expire and unregister use it too
 	work     chan *callContext           // buffer of one, so the caller that sends never blocks; nil: the worker has no goroutine, see isHere
 	wake     chan bool                   // true: the call is settled; false: look at the caller's context, see parentWatch. Room for one of each: no sender waits
+	keeper   admission.Keeper            // of the slot that the last call has left for the next one
 	looking  *sync.Mutex                 // a watch locks it while it sends false to wake: at most one false is there; apart: a late watch keeps no w in memory
 	contexts arena
 	parent   parentWatch // the watch of the caller's context; conclude ends the watch of an abandoned worker
@@ -323,6 +326,7 @@ func (p *workerPool) unregister(w *worker) {
 		w.timer.Stop()
 	}
 	w.call.Store(nil)
+	w.keeper.Drop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unlink(w)
