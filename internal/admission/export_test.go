@@ -395,3 +395,7 @@ func (g *Group) CheckKept() error {
 	}
 	return nil
 }
+
+// Raw returns the number of slots in use, with those that are kept. It takes none back.
+func (g *Group) Raw() int { return g.slots.used() }
+func (c *Class) Raw() int { return c.slots.used() }

@@ -269,11 +269,12 @@ func (g *Group) canServe() bool {
 }
 
 // reclaim recalls the slots that a call of c may lack which has found none, and reports whether
-// there were any. What servedWithoutJobs reads must count no kept slot either.
+// there were any. If the group has room, what other classes keep is left: servedWithoutJobs may
+// count it as used then, because the group's part of its minimum is larger than the others.
 func (c *Class) reclaim() bool {
 	g := c.group
 	some := c.recall()
-	if !g.slots.hasRoom() || g.background > 0 {
+	if !g.slots.hasRoom() {
 		some = g.recall() || some
 	}
 	if some {
