@@ -3,9 +3,9 @@ package admission
 import "sync/atomic"
 
 // A kept slot is one slot of a class and one of its group that a worker has left from its last
-// call, for its next call of the same version. A call that finds its worker's kept slot writes no
-// word that processors share: it reads the counters of its class and its group, and writes the
-// worker's own cell. This file has everything about kept slots. What holds of them:
+// call, for its next call of the same version. A call that finds its worker's kept slot touches
+// no word that processors share until it ends, and then it only reads the counters of its class and
+// its group. It writes the worker's own cell. This file has everything about kept slots. What holds of them:
 //
 //  1. To all others a kept slot is the slot of a call that is about to end: it is in use, and it
 //     comes back as soon as somebody lacks it. So the limits stay exact: calls that run and slots
@@ -21,8 +21,10 @@ import "sync/atomic"
 //     recall finds the slot, or keep sees the slow bit, and gives the slot back under g.mu like a
 //     call that ends. The same holds for the shut bit, for Version.state and for a lower limit:
 //     whoever sets one of them recalls afterwards.
-//  5. TryAcquire of a Keeper reads the counters again after it has taken the slot. So if a class is
-//     removed, switched off, shut or made smaller, no call starts with a kept slot afterwards.
+//  5. TryAcquire of a Keeper looks only at the cell: the bit kept says everything. While it is set,
+//     whoever has removed, switched off, limited or shut anything has not recalled yet, so that
+//     the call comes before that. After a Remove, a SetEnabled, a Drain or a Resize has returned, no
+//     call starts with a slot that was kept before.
 //  6. Nothing is refused, and no deadlock is found, because of kept slots: a call that finds no
 //     slot recalls before it waits or is refused (Class.reclaim), and the room that dispatch
 //     looks for includes what is kept (Group.canServe).
@@ -84,13 +86,8 @@ func (k *Keeper) TryAcquire(v *Version, h *Hold) bool {
 		k.last, k.streak = nil, 0
 	}
 	w := c.word.Load()
-	if w&kept == 0 || !v.mayKeep() || !c.word.CompareAndSwap(w, w-kept+oneCall) {
+	if w&kept == 0 || !c.word.CompareAndSwap(w, w-kept+oneCall) {
 		return false // only a recall makes the swap fail
-	}
-	if !v.mayKeep() {
-		c.word.Add(^uint64(oneCall - 1)) // subtracts one call
-		v.release()
-		return false
 	}
 	h.version = v
 	return true
@@ -171,7 +168,7 @@ func (k *Keeper) keep(h *Hold) bool {
 	if c == nil || c.version != v || c.word.Load()&kept != 0 || h.parent != nil {
 		return false
 	}
-	if !v.mayKeep() || !v.hasPlenty() || !h.phase.CompareAndSwap(untracked, ended) { // see Release
+	if !v.hasPlenty() || !h.phase.CompareAndSwap(untracked, ended) { // see Release
 		return false
 	}
 	c.word.Add(kept)
@@ -199,7 +196,7 @@ func (c *cell) takeBack() bool {
 	}
 }
 
-// mayKeep reports whether a slot of v may be kept, or taken from where it is kept.
+// mayKeep reports whether a slot of v may be kept.
 func (v *Version) mayKeep() bool {
 	return v.state.Load() == 0 && v.class.slots.isCalm() && v.class.group.slots.isCalm()
 }

@@ -341,3 +341,59 @@ func (h *hammer) work(i, each int, counted *[5]atomic.Uint64) {
 	}
 	nested.Wait()
 }
+
+// One call ends, and its worker keeps the slot, while another begins to wait for it. Nobody else
+// comes who would recall it, so that a slot that is kept although a call waits stays lost, and the
+// test does not end.
+func TestHammerOnOneKeeperAndOneWaiter(t *testing.T) {
+	t.Parallel()
+	rounds := 100_000
+	if testing.Short() {
+		rounds = 10_000
+	}
+	for name, limits := range map[string][2]int{"class": {2, 1}, "group": {1, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := admission.NewGroup(limits[0])
+			g.KeepAll()
+			a := g.NewClass(limits[1], 1)
+			b := a
+			if limits[0] == 1 {
+				b = g.NewClass(limits[1], 1)
+			}
+			var k admission.Keeper
+			k.Adopt(a.Base())
+			start, over := make(chan int), make(chan error)
+			go func() {
+				for n := range start {
+					for range n {
+						runtime.Gosched()
+					}
+					var h admission.Hold
+					err := b.Acquire(t.Context(), &h, admission.Request{Wait: patience})
+					if err == nil {
+						h.Release()
+					}
+					over <- err
+				}
+			}()
+			for i := range rounds {
+				keep(t, a, &k) // sets the flags
+				var h admission.Hold
+				require.True(t, k.TryAcquire(a.Base(), &h))
+				start <- i % 2
+				for range i % 5 {
+					runtime.Gosched()
+				}
+				h.ReleaseTo(&k)
+				require.NoError(t, <-over)
+				if k.Keeps() { // the other came first or last
+					a.Used()
+				}
+				require.Zero(t, g.Raw())
+			}
+			close(start)
+			quiet(t, g, a)
+		})
+	}
+}
