@@ -6,7 +6,8 @@
 // call that waits for its function never holds a slot of the router that another function could
 // use. While slots are free, taking one and giving it back costs a compare-and-swap on the class's
 // counter and one on the group's. The group's mutex is locked only when a call has to wait, when a
-// call ends whose slot others wait for, and by nested calls.
+// call ends whose slot others wait for, and by nested calls. A call that follows others of its version
+// on the same worker costs less: it takes the slot that the worker has kept (keep.go).
 //
 // A nested call is one that a handler makes with the context it was given. It borrows its
 // parent's slot of the group, and a slot of its class from the nearest call above it that has one

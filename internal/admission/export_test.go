@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"unsafe"
 )
 
 // slow reports whether the slow bit is set: a call waits, and every change of the counter
@@ -399,3 +400,8 @@ func (g *Group) CheckKept() error {
 // Raw returns the number of slots in use, with those that are kept. It takes none back.
 func (g *Group) Raw() int { return g.slots.used() }
 func (c *Class) Raw() int { return c.slots.used() }
+
+// Cell returns the address of k's cell, and its size.
+func (k *Keeper) Cell() (at, size uintptr) {
+	return uintptr(unsafe.Pointer(k.cell)), unsafe.Sizeof(cell{})
+}

@@ -30,8 +30,8 @@ const (
 // called concurrently.
 type Group struct {
 	slots counter
-	keeps atomic.Bool // a slot may be kept, see keep.go
-	_     [52]byte    // keeps the counter, which every call writes, off the cache line of the fields below
+	keeps atomic.Bool // a slot may be kept, see keep.go; calls that read slots read it too
+	_     [52]byte    // keeps the counter, which many calls write, off the cache line of the fields below
 	mu    sync.Mutex  // guards the fields below, and the state of classes, holds and waiters
 
 	phase      int

@@ -22,6 +22,23 @@ func TestTheGroupsCounterSharesItsCacheLineWithNoOtherObject(t *testing.T) {
 	}
 }
 
+func TestTheCellOfAKeeperIsOnACacheLineOfItsOwn(t *testing.T) {
+	t.Parallel()
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("the size is that of 64-bit platforms")
+	}
+	c := admission.NewGroup(1).NewClass(1, 1)
+	for range 100 {
+		var k admission.Keeper
+		k.Adopt(c.Base())
+		at, size := k.Cell()
+		require.Zero(t, at%64)
+		require.Zero(t, size%64)
+		k.Drop()
+	}
+	require.Zero(t, uintptr(unsafe.Pointer(c))%64)
+}
+
 // Every call of a class writes the counter of the class and the two counters of its base
 // version.
 func TestTheCountersOfAClassStandOnOneCacheLine(t *testing.T) {

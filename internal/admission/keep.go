@@ -3,16 +3,16 @@ package admission
 import "sync/atomic"
 
 // A kept slot is one slot of a class and one of its group that a worker has left from its last
-// call, for its next call of the same version. A call that finds its worker's kept slot touches
-// no word that processors share until it ends, and then it only reads the counters of its class and
-// its group. It writes the worker's own cell. This file has everything about kept slots. What holds of them:
+// call, for its next call of the same version. A call that finds its worker's kept slot writes no
+// word that processors share: it writes the worker's own cell, and when it ends it reads the
+// counters of its class and its group. This file has all about kept slots. What holds of them:
 //
 //  1. To all others a kept slot is the slot of a call that is about to end: it is in use, and it
 //     comes back as soon as somebody lacks it. So the limits stay exact: calls that run and slots
 //     that are kept together are never more than the limit, as with calls alone.
 //  2. Only root calls that took their slot at once, of versions without a limit of their own and
 //     of classes without a limit for tenants, leave a kept slot. All other calls give their slots
-//     back, and take none that is kept.
+//     back. Nested calls, background calls and calls that wait take none that is kept.
 //  3. A cell keeps one slot at most. The bit kept in cell.word is the slot: who changes it from 1
 //     to 0 has the slot. Only the owner of the Keeper changes it from 0 to 1.
 //  4. No slot of a class is kept while a call waits for the class, and none of the group while a
@@ -266,12 +266,14 @@ func (g *Group) canServe() bool {
 }
 
 // reclaim recalls the slots that a call of c may lack which has found none, and reports whether
-// there were any. If the group has room, what other classes keep is left: servedWithoutJobs may
-// count it as used then, because the group's part of its minimum is larger than the others.
+// there were any. While the group has room, what other classes keep is left to them. To
+// servedWithoutJobs it seems used then. That changes its result only if c has a limit for tenants:
+// otherwise at most as many calls are served without background calls as c has of those, and the
+// group has room for one more.
 func (c *Class) reclaim() bool {
 	g := c.group
 	some := c.recall()
-	if !g.slots.hasRoom() {
+	if !g.slots.hasRoom() || g.background > 0 && c.queue.limit > 0 {
 		some = g.recall() || some
 	}
 	if some {
