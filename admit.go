@@ -34,9 +34,14 @@ func (fn *function) admit(q *caller, c *callContext) *Error {
 	return err
 }
 
-// takesAtOnce takes a slot without waiting: a free slot, or a new one if the function
-// may grow. It returns false if the call has to wait, or can't have an instance.
-func (fn *function) takesAtOnce(c *callContext) bool {
+// takesAtOnce counts a call, and takes a slot without waiting: the slot that w has kept, a free slot, or
+// a new one if the function may grow. It returns false if the call has to wait, or can't have an
+// instance. w may be nil.
+func (fn *function) takesAtOnce(c *callContext, w *worker) bool {
+	if w != nil && c.extra == nil && fn.scaling == nil && w.keeper.TryAcquire(fn.part, &c.hold) {
+		return true
+	}
+	fn.part.Entered.Add(1)
 	return (fn.scaling == nil || fn.scaling.enter(c) == nil) && fn.part.TryAcquire(&c.hold)
 }
 

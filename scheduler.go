@@ -92,11 +92,7 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 			}
 		}
 		c.id = id
-		if w != nil && c.extra == nil && fn.scaling == nil && w.keeper.TryAcquire(fn.part, &c.hold) {
-			return fn.proceed(q, c, w)
-		}
-		fn.part.Entered.Add(1)
-		if fn.takesAtOnce(c) {
+		if fn.takesAtOnce(c, w) {
 			return fn.proceed(q, c, w)
 		}
 		c = w.replaceContext(c, tenant)
@@ -105,8 +101,6 @@ func (to target) start(q *caller, t task, near **worker) (p pending, reusable bo
 		}
 	} else {
 		fn.part.Entered.Add(1)
-	}
-	if c == nil {
 		c = to.newContext(t, tenant)
 	}
 	c.descend(parent, priority)

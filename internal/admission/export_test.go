@@ -385,7 +385,7 @@ func (g *Group) CheckKept() error {
 		switch {
 		case n > 0 && !calm:
 			return fmt.Errorf("%d slots are kept of a class with the words %x and %x", n, c.slots.v.Load(), g.slots.v.Load())
-		case n > 0 && !(c.keeps.Load() && g.keeps.Load()):
+		case n > 0 && (!c.keeps.Load() || !g.keeps.Load()):
 			return fmt.Errorf("%d slots are kept, and the flags are %v and %v", n, c.keeps.Load(), g.keeps.Load())
 		}
 		for i, k := range c.keepers.cells {
