@@ -2,6 +2,7 @@ package faas_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -67,6 +68,28 @@ func TestCountsAreExactThoughWorkersKeepThem(t *testing.T) {
 			require.Zero(t, r.Stats().InFlight)
 		})
 	}
+}
+
+func TestCountsOutliveTheWorkersThatKeptThem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := router(t, faas.WithTimeout(time.Second))
+		f := faas.Register(r, "f", func(_ context.Context, n int) (int, error) {
+			time.Sleep(time.Duration(n) * time.Second)
+			return n, nil
+		})
+		for i := range 40 { // every tenth call is settled by the timer, on a worker that then ends
+			n := 0
+			if i%10 == 9 {
+				n = 2
+			}
+			_, err := f.Invoke(t.Context(), n)
+			require.Equal(t, n == 2, errors.Is(err, faas.ErrTimeout))
+		}
+		time.Sleep(time.Minute) // the other workers end, too
+		info, err := r.Info("f")
+		require.NoError(t, err)
+		require.Equal(t, []int{40, 0, 0}, []int{int(info.Admitted), info.InFlight, info.Runaways})
+	})
 }
 
 // The call's slot is given back, or kept, before its record is made.
