@@ -34,6 +34,7 @@ func TestTheCauseOfACancelationTravelsFromWhereverACallWaits(t *testing.T) {
 				r := router(t, faas.WithMeter(m))
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errGone)
 				defer cancel()
+				wait := wait // the other subtest reads its own at the same time
 				if name == "nested" {
 					wait = stations["running"] // stations["nested"] itself asserts the answer to a cancelation, and this is a deadline
 				}
