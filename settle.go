@@ -144,6 +144,9 @@ func (c *callContext) conclude(v *verdict, by settler, recorded bool) {
 	w := c.worker
 	if by == byHandler && !recorded { // a hook called Goexit: this is the worker's goroutine, and it ends
 		w.dead = true
+		if w.work == nil { // on the caller's goroutine: no loop unregisters w, and finish does not go on
+			w.pool.unregister(w)
+		}
 	}
 	w.abandoned = by == byCaller || by == byWatchdog
 	w.idleSince = v.at

@@ -32,6 +32,7 @@ type Class struct {
 	canServe        bool  // a slot is free, and a waiter can use it: its tenant is below its limit and its version has room
 	removed         bool
 	off             bool
+	recalling       bool     // the slow bit is set although no call waits, see takeKept; false while g.mu is not locked
 	keepers         *keepers // nil if no worker has kept slots of c
 	share
 	_ [8]byte // a size that the allocator aligns to cache lines: the words that every call writes stand on one
@@ -51,13 +52,16 @@ func (g *Group) NewClass(n, queue int) *Class {
 }
 
 // Used returns the number of slots in use, Limit the number of slots there are, and Queued
-// the number of waiting calls. Used takes kept slots back first, under g.mu.
+// the number of waiting calls. Used locks g.mu: it takes kept slots back, and sets the slow bit so
+// that no slot is kept before it reads the counter.
 func (c *Class) Used() int {
-	if c.keeps.Load() {
-		c.group.mu.Lock()
-		defer c.group.mu.Unlock()
-		c.takeBack()
-	}
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.recalling = true
+	c.slots.setFlag(slowBit, true)
+	c.takeBack()
+	c.recalling = false
+	defer c.refresh()
 	return c.slots.used()
 }
 
@@ -178,7 +182,11 @@ func (v *Version) enter(h *Hold, r Request) (*waiter, error) {
 	// a new call that takes them overtakes no waiter. v.refresh must follow: if h is a nested
 	// call that borrows its parent's slot of the group, it may have taken the last slot of a
 	// class that was ready, which is then no longer ready.
-	if c.takeAtOnce(h, r.Tenant) || c.reclaim() && c.takeAtOnce(h, r.Tenant) {
+	missing := c.takeAtOnce(h, r.Tenant)
+	if missing != 0 {
+		missing = c.takeKept(h, r.Tenant, missing)
+	}
+	if missing == 0 {
 		v.refresh()
 		return nil, nil
 	}
@@ -210,21 +218,20 @@ func (c *Class) keepOrRefuse(w, victim *waiter) {
 	w.hold.version.refresh()
 }
 
-// takeAtOnce takes the slots for a call that has just arrived. It reports false if one is
-// missing.
-func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
+// takeAtOnce takes the slots for a call that has just arrived. Its result is that of Hold.take.
+func (c *Class) takeAtOnce(h *Hold, tenant string) (missing uint8) {
 	if c.queue.limit == 0 {
 		return h.take(nil)
 	}
 	t := c.queue.queueOf(tenant)
-	if h.take(t) {
-		h.track()
-		h.started(t)
-		c.queue.parkAtLimit(t)
-		return true
+	if missing = h.take(t); missing != 0 {
+		c.queue.forgetIfIdle(t)
+		return missing
 	}
-	c.queue.forgetIfIdle(t)
-	return false
+	h.track()
+	h.started(t)
+	c.queue.parkAtLimit(t)
+	return 0
 }
 
 // refresh brings up to date: the slow bit (calls give slots back under g.mu, see counter), the
@@ -236,7 +243,7 @@ func (c *Class) takeAtOnce(h *Hold, tenant string) bool {
 // the same time on the fast path either gives its slot back before the bit is set, and then
 // hasRoom sees the free slot; or its fastDec sees the bit, and the call locks g.mu.
 func (c *Class) refresh() {
-	c.slots.setFlag(slowBit, c.queue.len > 0)
+	c.slots.setFlag(slowBit, c.queue.len > 0 || c.recalling)
 	room := c.queue.len > 0 && c.slots.hasRoom()
 	if room && !c.hadRoom {
 		c.noteRoom()

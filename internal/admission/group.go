@@ -40,7 +40,7 @@ type Group struct {
 	// ready holds the classes that lack nothing but a slot of the group. Such a class has a
 	// waiter, and either a free slot of the class and of the waiter's version, or calls that can
 	// lend them. ready.first returns the class that gets the next slot of the group. The group's
-	// slow bit is set exactly while ready is not empty.
+	// slow bit is set exactly while ready is not empty, or recalling is true.
 	ready    indexedHeap[*Class]
 	waiting  list[*Class] // the classes that have a waiter
 	keepers  list[*Class] // the classes of which workers keep slots
@@ -48,6 +48,8 @@ type Group struct {
 	lastTurn uint64       // the last number that nextTurn returned, see share.turn
 	epoch    time.Time    // now returns the time since then
 	keepAll  bool         // for tests: slots are kept even if few are free
+
+	recalling bool // the slow bit is set although no class is ready, see Class.takeKept; false while mu is not locked
 
 	// The places where dispatch looks for nested waiters that can run on a loan, which is a
 	// borrowed slot. A class is in withRoom if, since the last dispatch, something has come free
@@ -71,14 +73,16 @@ func NewGroup(n int) *Group {
 	return g
 }
 
-// Used returns the number of slots in use, Limit the number of slots there are. Used takes kept
-// slots back first, under g.mu.
+// Used returns the number of slots in use, Limit the number of slots there are. As Class.Used does,
+// it takes kept slots back under g.mu.
 func (g *Group) Used() int {
-	if g.keeps.Load() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.takeBack()
-	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.recalling = true
+	g.slots.setFlag(slowBit, true)
+	g.takeBack()
+	g.recalling = false
+	defer g.updateSlowBit()
 	return g.slots.used()
 }
 
@@ -160,13 +164,15 @@ func empty[T any](s *[]T) {
 // markReady adds c to the ready classes, or moves it to its new rank among them.
 func (g *Group) markReady(c *Class) {
 	g.ready.put(c)
-	g.slots.setFlag(slowBit, true)
+	g.updateSlowBit()
 }
 
 func (g *Group) unmarkReady(c *Class) {
 	g.ready.remove(c)
-	g.slots.setFlag(slowBit, g.ready.len() > 0)
+	g.updateSlowBit()
 }
+
+func (g *Group) updateSlowBit() { g.slots.setFlag(slowBit, g.ready.len() > 0 || g.recalling) }
 
 // Queued returns the number of waiting calls of all classes.
 func (g *Group) Queued() (n int) {

@@ -140,10 +140,11 @@ func (h *Hold) uncount() {
 	c.noteRoom()
 }
 
-// take takes all the slots that h needs, or none. It borrows where it can, since a loan takes
-// nothing from other calls. t is the queue of h's tenant; it may be nil if the class has no
+// take takes all the slots that h needs, or none. It returns 0 if it has taken them, and otherwise the first
+// slot that was missing: ofVersion, ofClass or ofGroup. It borrows where it can, since a loan takes
+// nothing from other calls. At the limit of its tenant h misses the slot of the class. t is the queue of h's tenant; it may be nil if the class has no
 // limit for tenants and h does not come from the queue. The caller must then call Version.refresh.
-func (h *Hold) take(t *tenantQueue) bool {
+func (h *Hold) take(t *tenantQueue) (missing uint8) {
 	c, lender, versionLender, own := h.class(), h.findClassLender(t), h.findVersionLender(), uint8(0)
 	if h.version.isLimited() && versionLender == nil {
 		own |= ofVersion
@@ -154,8 +155,11 @@ func (h *Hold) take(t *tenantQueue) bool {
 	if !h.canBorrowGroup() {
 		own |= ofGroup
 	}
-	if own&ofClass != 0 && !c.queue.belowLimit(t) || !h.takeOwn(own) {
-		return false
+	if own&ofClass != 0 && !c.queue.belowLimit(t) {
+		return ofClass
+	}
+	if missing = h.takeOwn(own); missing != 0 {
+		return missing
 	}
 	h.countSlots(own, 1)
 	if lender != nil {
@@ -174,23 +178,24 @@ func (h *Hold) take(t *tenantQueue) bool {
 	case ofGroup:
 		c.groupSurplus++
 	}
-	return true
+	return 0
 }
 
-// takeOwn takes the slots named in own from the pools: all of them, or none.
-func (h *Hold) takeOwn(own uint8) bool {
+// takeOwn takes the slots named in own from the pools: all of them, or none. It returns the slot that is
+// missing, or 0.
+func (h *Hold) takeOwn(own uint8) (missing uint8) {
 	for which := uint8(ofVersion); which > 0; which >>= 1 {
 		if own&which == 0 || h.slots(which).inc() {
 			continue
 		}
-		for which <<= 1; which <= ofVersion; which <<= 1 {
-			if own&which != 0 {
-				h.slots(which).dec()
+		for taken := which << 1; taken <= ofVersion; taken <<= 1 {
+			if own&taken != 0 {
+				h.slots(taken).dec()
 			}
 		}
-		return false
+		return which
 	}
-	return true
+	return 0
 }
 
 // Release ends the call and gives its slots back: to the pool, or to the call that lent them.

@@ -397,3 +397,17 @@ func TestHammerOnOneKeeperAndOneWaiter(t *testing.T) {
 		})
 	}
 }
+
+// A worker that serves other versions by turns makes no garbage.
+func TestAWorkerThatChangesItsVersionAllocatesNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts what other goroutines allocate, too
+	g := admission.NewGroup(100)
+	a, b := g.NewClass(100, 0), g.NewClass(100, 0)
+	var k admission.Keeper
+	keep(t, a, &k)
+	keep(t, b, &k)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		k.Adopt(a.Base())
+		k.Adopt(b.Base())
+	}))
+	quiet(t, g, a, b)
+}

@@ -113,14 +113,14 @@ func (w *waiter) enqueue(tenant string) {
 		w.classifyWait()
 	}
 	w.hold.version.refresh()
-	c.recall() // what was kept before refresh set the slow bit
+	c.recall() // the slots that were kept before refresh set the slow bit
 	c.group.dispatch()
 }
 
 // admit admits w if it can take all its slots, and reports whether it did.
 func (w *waiter) admit() bool {
 	h, t := w.hold, w.queue
-	if !h.take(t) {
+	if h.take(t) != 0 {
 		return false
 	}
 	h.started(t)
