@@ -224,3 +224,92 @@ func TestAClosedRouterIsLetGoThoughItsWorkersHaveKeptSlots(t *testing.T) {
 	}
 	t.Error("the router is still in memory")
 }
+
+// Each caller makes one call at a time, and there is no queue. A call would be refused if what a
+// worker keeps was not given to the call that lacks it.
+func TestAsManyCallersAsSlotsAreNeverRefused(t *testing.T) {
+	t.Parallel()
+	each := 2000
+	if testing.Short() {
+		each = 200
+	}
+	for name, opts := range map[string][]faas.FunctionOption{"typed": nil, "inline": {faas.WithInline()}} {
+		for _, callers := range []int{2, 4} {
+			t.Run(fmt.Sprint(name, callers), func(t *testing.T) {
+				t.Parallel()
+				r := router(t, faas.WithCapacity(callers), faas.WithQueue(0))
+				f, g := faas.Register(r, "f", echo, opts...), faas.Register(r, "g", echo, opts...)
+				var all sync.WaitGroup
+				for i := range callers {
+					all.Go(func() {
+						for n := range each {
+							h := f
+							if (n/(5+i))%2 == 0 {
+								h = g
+							}
+							if _, err := h.Invoke(t.Context(), n); !assert.NoError(t, err) {
+								return
+							}
+						}
+					})
+				}
+				all.Wait()
+			})
+		}
+	}
+}
+
+// Each of these returns after its change is made. No call that begins after that may find a slot
+// that a worker has kept from before.
+func TestACallThatBeginsLaterFindsNoKeptSlot(t *testing.T) {
+	t.Parallel()
+	changes := map[string]func(r *faas.Router) error{
+		"removed":   func(r *faas.Router) error { return r.Remove("f") },
+		"off":       func(r *faas.Router) error { return r.SetConcurrency("f", 0) },
+		"closed":    func(r *faas.Router) error { return r.Close() },
+		"shut down": func(r *faas.Router) error { return r.Shutdown(context.Background()) },
+	}
+	for name, change := range changes {
+		for kind, opts := range map[string][]faas.FunctionOption{"typed": nil, "inline": {faas.WithInline()}} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				t.Parallel()
+				for range 5 {
+					changeWhileCalled(t, change, opts...)
+				}
+			})
+		}
+	}
+}
+
+// changeWhileCalled makes a change to the function f while four callers call it.
+func changeWhileCalled(t *testing.T, change func(*faas.Router) error, opts ...faas.FunctionOption) {
+	t.Helper()
+	r := router(t)
+	f := faas.Register(r, "f", echo, opts...)
+	var made atomic.Bool
+	var calls atomic.Int64
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for {
+				after := made.Load()
+				_, err := f.Invoke(context.Background(), 1)
+				if err != nil {
+					return
+				}
+				if !assert.False(t, after, "a call ran after the change") {
+					return
+				}
+				calls.Add(1)
+			}
+		})
+	}
+	for calls.Load() < 100 {
+		runtime.Gosched()
+	}
+	require.NoError(t, change(r))
+	made.Store(true)
+	all.Wait()
+	require.LessOrEqual(t, calls.Load(), int64(r.Stats().Admitted), "Close cancels calls that were admitted")
+	require.Zero(t, r.Stats().InFlight)
+}

@@ -2,6 +2,8 @@ package faas
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,4 +63,33 @@ func TestASlotThatNeverHadACallLeavesNothing(t *testing.T) {
 		assert.Empty(t, r.workers.list(), "it was idle for too long")
 		require.NoError(t, r.Close())
 	})
+}
+
+// exitMeter ends the goroutine that records.
+type exitMeter struct{}
+
+func (exitMeter) Record(context.Context, Execution) { runtime.Goexit() }
+
+func TestAWorkerIsForgottenWhenAMeterEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	r := New(WithMeter(exitMeter{}))
+	handler := func(context.Context, int) (int, error) { return 0, nil }
+	typed, inline := Register(r, "typed", handler), Register(r, "inline", handler, WithInline())
+	calls := map[string]func(){
+		"typed":  func() { _, _ = typed.Invoke(context.Background(), 0) },
+		"inline": func() { _, _ = inline.Invoke(context.Background(), 0) },
+		"func":   func() { typed.InvokeFunc(context.Background(), 0, func(int, error) {}) },
+	}
+	for name, call := range calls {
+		for range 3 {
+			var all sync.WaitGroup
+			all.Go(call)
+			all.Wait()
+		}
+		for len(r.workers.list()) > 0 { // a worker's own goroutine ends after its caller has the answer
+			runtime.Gosched()
+		}
+		assert.Empty(t, r.workers.list(), name)
+	}
+	require.NoError(t, r.Close())
 }
