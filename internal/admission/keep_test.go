@@ -250,6 +250,82 @@ func TestKeptSlotsGoBackAtOnce(t *testing.T) {
 	}
 }
 
+// A call that runs while its version is removed, or while its class gets a smaller limit than it has
+// calls, gives its slot back when it ends.
+func TestACallThatEndsAfterAChangeKeepsNothing(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(v *admission.Version){
+		"the version is removed": func(v *admission.Version) { v.Remove() },
+		"the limit is too small": func(v *admission.Version) { v.Class().Resize(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := admission.NewGroup(10)
+			g.KeepAll()
+			c := g.NewClass(10, 0)
+			v := c.NewVersion(admission.Unlimited)
+			var k admission.Keeper
+			var h admission.Hold
+			k.Adopt(v)
+			require.True(t, v.TryAcquire(&h))
+			change(v)
+			h.ReleaseTo(&k)
+			require.False(t, k.Keeps())
+			require.Zero(t, g.Raw())
+			k.Drop()
+			quiet(t, g, c)
+		})
+	}
+}
+
+func TestEachVersionHasItsOwnCountsThoughWorkersKeepThem(t *testing.T) {
+	t.Parallel()
+	g := admission.NewGroup(10)
+	c := g.NewClass(10, 0)
+	one, two := c.NewVersion(admission.Unlimited), c.NewVersion(admission.Unlimited)
+	for v, calls := range map[*admission.Version]int{one: 1, two: 2} {
+		var k admission.Keeper
+		defer k.Drop()
+		var first admission.Hold
+		k.Adopt(v)
+		require.True(t, v.TryAcquire(&first))
+		first.ReleaseTo(&k)
+		for range calls {
+			var h admission.Hold
+			require.True(t, k.TryAcquire(v, &h))
+			h.ReleaseTo(&k)
+			k.Settled(v)
+		}
+	}
+	for v, calls := range map[*admission.Version]uint64{one: 1, two: 2} {
+		entered, settled := v.Counts()
+		require.Equal(t, []uint64{calls, calls}, []uint64{entered, settled})
+	}
+}
+
+// The slow bit is set while kept slots are taken back for a call. It must not stay when the call is
+// refused: all calls would lock the group's mutex from then on.
+func TestARefusedCallLeavesTheFastPathOpen(t *testing.T) {
+	t.Parallel()
+	for name, limits := range map[string][2]int{"class": {10, 1}, "group": {1, 10}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := admission.NewGroup(limits[0])
+			g.KeepAll()
+			c := g.NewClass(limits[1], 0)
+			var k admission.Keeper
+			var running, refused, next admission.Hold
+			keep(t, c, &k) // sets the flags
+			require.True(t, k.TryAcquire(c.Base(), &running))
+			require.ErrorIs(t, c.Acquire(t.Context(), &refused, admission.Request{}), admission.ErrFull)
+			running.Release()
+			require.True(t, c.TryAcquire(&next))
+			next.Release()
+			quiet(t, g, c)
+		})
+	}
+}
+
 // Each worker keeps its slot, and others call past them. Few slots are free, so that recalls, new
 // waiters and kept slots meet at every step.
 func TestHammerWithKeepers(t *testing.T) {
