@@ -4,7 +4,7 @@
 import { h, s, morph, stay, standing } from "./dom.js";
 import { minute, clock, tick } from "./format.js";
 import { brush } from "./brush.js";
-import { touch, measure } from "./store.js";
+import { touch } from "./store.js";
 
 /* global uPlot */
 
@@ -133,7 +133,6 @@ const due = new Set(); // ids of charts that may have changed
 let planned = 0;
 
 function next() {
-  const began = performance.now();
   planned = 0;
   for (const id of due) {
     due.delete(id);
@@ -143,7 +142,6 @@ function next() {
   left--;
   if (due.size && left > 0) planned = requestAnimationFrame(next);
   else if (due.size) later = setTimeout(go, 1000);
-  queueMicrotask(() => measure("draw", began)); // uPlot draws in a microtask, too
 }
 
 /** Draws all charts again, after the colours have changed. */

@@ -115,6 +115,10 @@ function children(el, next) {
     if (key !== null) keyed ??= byKey(el);
     const found = want.live ?? (key === null ? at : keyed.get(key));
     if (found && (want.live || (alike(found, want) && attr(found, "data-key") === key))) {
+      if (found !== at && found === at?.nextSibling && !at.contains(document.activeElement)) {
+        el.append(at); // it comes later, or not at all: without this, all that follow it would be moved before it
+        at = found;
+      }
       if (found !== at) el.insertBefore(found, at);
       else at = at.nextSibling;
       if (want.live) {

@@ -26,7 +26,9 @@ export function digits(v) {
 }
 
 /** Formats a number of an axis, without an exponent: 0.5, 40, 1,000. */
-export const tick = (v) => (Number.isInteger(v) || Math.abs(v) < 1e-9 ? Math.round(v).toLocaleString("en-US") : v.toLocaleString("en-US", { maximumSignificantDigits: 2 }));
+export const tick = (v) => (Number.isInteger(v) || Math.abs(v) < 1e-9 ? commas : two).format(Number.isInteger(v) ? v : Math.abs(v) < 1e-9 ? 0 : v);
+
+const two = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 2 });
 
 /** Formats a share as a percentage, without the percent sign. */
 export const percent = (part, whole) => (whole ? digits((100 * part) / whole) : "–");

@@ -1,7 +1,7 @@
 // Reads the URL, requests the data of its page, and draws the page whenever the data changes.
 
 import { h, morph } from "./dom.js";
-import { state, onChange, want, doc, touch, refresh, look, measure } from "./store.js";
+import { state, onChange, want, doc, touch, refresh, look } from "./store.js";
 import { current } from "./route.js";
 import { begin, draw } from "./chart.js";
 import { frame, title, onKey, lost, pages as entries } from "./frame.js";
@@ -43,7 +43,6 @@ function headline() {
 
 function show() {
   planned = 0;
-  const began = performance.now();
   const page = pageOf(route);
   if (state.login && !state.host) return logInView();
   want({ host: { path: "host", every: 5000 }, ...(state.host ? page.needs(route) : {}) });
@@ -58,7 +57,6 @@ function show() {
   draw(main);
   if (worst) tell(`${worst.of?.name ?? worst.tenant?.tenant}: ${worst.kind}`);
   shown = Date.now();
-  measure("update", began);
 }
 
 let badges = {};

@@ -25,23 +25,49 @@ export const a = (to, ...kids) => h("a", { class: "link", href: to }, ...kids);
 /** A function's name as a link. */
 export const fn = (name) => a(link("functions", name), word(name));
 
-/** A table cell with a duration: digits, and a unit in a column of fixed width. */
-export function time(ns, bad) {
-  if (ns === null || ns === undefined) return h("td", { class: "n" }, h("span", { class: "zero" }, "–"), h("u"));
-  const [d, unit] = span(ns);
-  return h("td", { class: "n" + (bad ? ` bad ${bad}` : "") }, d === "0" ? h("span", { class: "zero" }, "0") : d, h("u", { class: unit === "s" ? "s" : "" }, unit));
+/** What a table cell shows of a number. It is no element, so that a cell on the page can be changed instead of being replaced. */
+class Figure {
+  constructor(text, { zero, bad, unit, of }) {
+    Object.assign(this, { text, zero, unit, of: of === undefined || of === null ? undefined : ` / ${of}`, look: "n" + (bad ? ` bad ${bad}` : ""), title: undefined });
+  }
+
+  /** Makes a cell. */
+  cell() {
+    return h("td", { class: this.look, title: this.title }, this.zero ? h("span", { class: "zero" }, this.text) : this.text,
+      this.unit !== undefined && h("u", { class: this.unit === "s" ? "s" : "" }, this.unit), this.of !== undefined && h("span", { class: "of" }, this.of));
+  }
+
+  /** Changes the texts of a cell. Returns false, and changes nothing, if the cell would need other elements or classes. */
+  change(td, classes) {
+    const [first, second] = td.childNodes;
+    const text = this.zero ? first?.firstChild : first;
+    if (text?.nodeType !== Node.TEXT_NODE || td.childNodes.length !== 1 + (this.unit !== undefined) + (this.of !== undefined) || td.className !== [this.look, ...classes].join(" ") || td.title !== (this.title ?? "")) return false;
+    if (text.data !== this.text) text.data = this.text;
+    if (this.unit !== undefined && second.textContent !== this.unit) {
+      second.textContent = this.unit;
+      second.className = this.unit === "s" ? "s" : "";
+    }
+    if (this.of !== undefined && td.lastChild.textContent !== this.of) td.lastChild.textContent = this.of;
+    return true;
+  }
 }
 
-/** A table cell with a number. Zeros are muted. */
+/** A duration for a table cell: digits, and a unit in a column of fixed width. */
+export function time(ns, bad) {
+  if (ns === null || ns === undefined) return new Figure("–", { zero: true, unit: "" });
+  const [d, unit] = span(ns);
+  return new Figure(d, { zero: d === "0", bad, unit });
+}
+
+/** A number for a table cell. Zeros are muted. */
 export function number(v, { text, bad, of } = {}) {
   const zero = v === null || v === undefined || n(v) === 0;
-  const shown = text ?? (v === null || v === undefined ? "–" : count(v));
-  return h("td", { class: "n" + (bad && !zero ? ` bad ${bad}` : "") }, zero ? h("span", { class: "zero" }, shown) : shown, of !== undefined && of !== null ? h("span", { class: "of" }, ` / ${of}`) : null);
+  return new Figure(text ?? (v === null || v === undefined ? "–" : count(v)), { zero, bad: !zero && bad, of });
 }
 
-/** A table cell with a share in per cent. */
+/** A share in per cent for a table cell. */
 export function share(part, whole, bad) {
-  if (!n(whole)) return h("td", { class: "n" }, h("span", { class: "zero" }, "–"));
+  if (!n(whole)) return new Figure("–", { zero: true });
   const v = (100 * n(part)) / n(whole);
   return number(v, { text: digits(v), bad });
 }
@@ -96,17 +122,22 @@ export function split(weights) {
 
 /** A table. columns: {name, title, class, sort, of(row), cell(row)}; the first column is the head of its
  * row. If ranked is given, rows come in the order of the column of that name. A cell whose value of(row) has not
- * changed is left as it is. Without of, the cell is made again each time. */
-export function table({ id, caption, columns, rows, key, order, ranked, selected, open, cards, className }) {
+ * changed is left as it is. Without of, the cell is made again each time. basis is for a table of many rows that change each second:
+ * all values, beside its row, from which a cell is made. A row whose object and basis are the same is left as it is, rows are put in
+ * another order once in ten seconds, and the elements of a row that goes are used for one that comes. */
+export function table({ id, caption, columns, rows, key, order, ranked, selected, open, cards, className, basis }) {
   const params = current().params;
   const by = params[`${id}-sort`] ?? order;
   const down = by?.startsWith("-");
   const sorted = columns.find((c) => c.name === by?.replace(/^-/, ""));
-  const part = slice(id, !sorted?.sort ? rows : sorted.name !== ranked ? inOrder(rows, sorted.sort, down ? -1 : 1) : down ? rows.toReversed() : rows);
+  const sort = (list) => inOrder(list, sorted.sort, down ? -1 : 1);
+  const part = slice(id, !sorted?.sort ? rows : sorted.name !== ranked ? (basis ? steadily(`${id} ${by}`, rows, key, sort) : sort(rows)) : down ? rows.toReversed() : rows);
   const live = document.querySelector(`table[data-table="${id}"]`);
   const have = new Map([...(live?.tBodies[0]?.rows ?? [])].map((tr) => [tr.dataset.row, tr]));
   const names = columns.map((c) => c.name).join();
   const hash = location.hash;
+  const keys = part.rows.map(key);
+  const of = { columns, names, hash, basis: basis && kept(id, basis), have, open, free: basis ? spare(have, keys, names) : [] };
   return h("table", { class: (className ?? "") + (cards === false ? "" : " cards"), "data-key": "table:" + id, "data-table": id, "aria-rowcount": part.all > part.rows.length ? part.all : null },
     h("caption", { class: "vh" }, caption),
     stay(live?.tHead, [names, hash], () => h("thead", null, h("tr", null, columns.map((c) => {
@@ -117,42 +148,90 @@ export function table({ id, caption, columns, rows, key, order, ranked, selected
     })))),
     h("tbody", null,
       part.above ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "above" }, spacer(part.above, columns.length)) : null,
-      part.rows.map((row, i) => line({ row, columns, names, hash, have, open, k: key(row), index: part.all > part.rows.length ? part.from + i + 2 : null, selected: selected !== undefined && selected === key(row) })),
+      part.rows.map((row, i) => line(of, row, keys[i], part.all > part.rows.length ? part.from + i + 2 : null, selected !== undefined && selected === keys[i])),
       part.below ? h("tr", { class: "gap", "aria-hidden": "true", "data-key": "below" }, spacer(part.below, columns.length)) : null));
 }
 
-// A row. If it is on the page already, only those of its cells are changed whose values have changed.
-function line({ row, columns, names, hash, have, open, k, index, selected }) {
-  const old = have.get(k);
-  const head = [names, selected, hash];
-  const of = [...head];
-  for (const c of columns) of.push(c.of ? c.of(row) : {}); // a new object equals no other, so that the cell is made again
-  const was = basisOf(old);
-  if (was?.length === of.length && head.every((v, i) => v === was[i])) return leave(old, () => patch(old, { row, columns, of, was, first: head.length, index }));
-  return stay(null, of, () => h("tr", { "data-key": k, "data-row": k, "aria-rowindex": index, "aria-selected": selected ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(row)) },
-    columns.map((c, j) => cellOf(c, j, row))));
+const bases = new Map(); // id of a table → its last basis
+
+// Returns the last basis of a table if it has the same values, so that rows compare one object.
+function kept(id, basis) {
+  const last = bases.get(id);
+  if (last?.length === basis.length && basis.every((v, i) => v === last[i])) return last;
+  bases.set(id, basis);
+  return basis;
 }
 
-function patch(tr, { row, columns, of, was, first, index }) {
+/** Returns the rows on the page that are not among the keys, without one that has the focus. */
+function spare(have, keys, names) {
+  const free = new Map(have);
+  for (const k of keys) free.delete(k);
+  return [...free.values()].filter((tr) => basisOf(tr)?.[0] === names && !tr.hasAttribute("aria-selected") && !tr.contains(document.activeElement));
+}
+
+// A row. If it is on the page already, only those of its cells are changed whose values have changed. The values that it is made from are
+// the names of the columns, the URL, the basis, whether it is selected, its object, and then one of each cell.
+const [rowAt, cellsAt] = [4, 5];
+function line({ columns, names, hash, basis, have, open, free }, row, k, index, selected) {
+  const old = have.get(k);
+  const was = basisOf(old);
+  const stays = was && was[0] === names && was[1] === hash && was[3] === selected;
+  if (stays && basis && was[2] === basis && was[rowAt] === row) return leave(old, () => numbered(old, index));
+  const of = [names, hash, basis, selected, row];
+  for (const c of columns) of.push(c.of ? c.of(row) : {}); // a new object equals no other, so that the cell is made again
+  if (stays) return leave(old, () => patch(old, { row, columns, of, was, index }));
+  const other = !old && !selected && free.shift();
+  if (other) return leave(other, () => patch(other, { row, columns, of, index, k }));
+  return stay(null, of, () => h("tr", { "data-key": k, "data-row": k, "aria-rowindex": index, "aria-selected": selected ? "true" : null, onclick: open && ((e) => !e.target.closest("a, button, input, summary") && open(basisOf(e.target.closest("tr"))[rowAt])) },
+    columns.map((c, j) => cellOf(c, j, c.cell(row)))));
+}
+
+// Says which row of all this is, in a table of which only a part is on the page.
+function numbered(tr, index) {
   if (index === null) tr.removeAttribute("aria-rowindex");
   else if (tr.getAttribute("aria-rowindex") !== String(index)) tr.setAttribute("aria-rowindex", index);
+}
+
+// Changes the cells of a row whose values have changed. If k is given, the elements were those of another row.
+function patch(tr, { row, columns, of, was, index, k }) {
+  numbered(tr, index);
+  if (k !== undefined) for (const name of ["data-key", "data-row"]) tr.setAttribute(name, k);
   const cells = tr.cells;
   for (let j = 0; j < columns.length; j++) {
-    if (Object.is(of[first + j], was[first + j])) continue;
-    const cell = cellOf(columns[j], j, row);
-    if (columns[j].of && columns[j].class?.startsWith("n")) cells[j].replaceWith(cell); // a number, in which nothing can have the focus
-    else renew(cells[j], cell);
+    if (k === undefined && Object.is(of[cellsAt + j], was[cellsAt + j])) continue;
+    const value = columns[j].cell(row);
+    if (!(value instanceof Figure)) renew(cells[j], cellOf(columns[j], j, value));
+    else if (!value.change(cells[j], classes(columns[j]))) cells[j].replaceWith(cellOf(columns[j], j, value)); // nothing in it can have the focus
   }
   remake(tr, of);
 }
 
-function cellOf(c, j, row) {
-  const cell = c.cell(row);
-  const el = cell instanceof Element && (cell.nodeName === "TD" || cell.nodeName === "TH") ? cell : h(j ? "td" : "th", j ? null : { scope: "row" }, cell);
+// The classes of a column besides n, which all figures have.
+const classes = (c) => (c.class ?? "").split(" ").filter((one) => one && one !== "n");
+
+function cellOf(c, j, value) {
+  const el = value instanceof Figure ? value.cell() : value instanceof Element && (value.nodeName === "TD" || value.nodeName === "TH") ? value : h(j ? "td" : "th", j ? null : { scope: "row" }, value);
   if (c.class) el.classList.add(...c.class.split(" ").filter(Boolean));
   if (!j) el.classList.add("top1");
   else if (c.label !== false) el.setAttribute("data-l", c.label ?? (typeof c.title === "string" ? c.title.slice(0, 1).toLowerCase() + c.title.slice(1) : ""));
   return el;
+}
+
+/** When rows that were ranked or sorted are put in another order: once in ten seconds of the clock, so that they do not jump while they
+ * are read. It is a number that is the same until then. */
+export const turn = () => Math.floor((Date.now() - 7e3) / 10e3);
+
+const orders = new Map(); // name of an order → {at, keys, places}: the keys of its rows, and the index of each row in their order
+
+/** Returns the rows in the order of sort(rows). The order is kept until the next turn, while the rows have the same keys. */
+export function steadily(name, rows, key, sort) {
+  const keys = rows.map(key);
+  const last = orders.get(name);
+  if (last?.at === turn() && last.keys.length === keys.length && keys.every((k, i) => k === last.keys[i])) return last.places.map((i) => rows[i]);
+  const place = new Map(rows.map((row, i) => [row, i]));
+  const sorted = sort(rows);
+  orders.set(name, { at: turn(), keys, places: sorted.map((row) => place.get(row)) });
+  return sorted;
 }
 
 function inOrder(rows, of, way) {

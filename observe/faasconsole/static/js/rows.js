@@ -5,13 +5,47 @@
  * because its functions are not those of the frame: for example, one is new, or was removed. A function
  * that is in both gone and functions was removed and registered again: it stays, and the answer is stale. */
 export function withFrame(answer, frame, columns, states) {
-  const at = Object.fromEntries(columns.map((name, i) => [name, i]));
+  const at = columnsAt(columns);
+  const { functions, stale } = frame.full || frame.gone ? withList(answer.functions, frame, at, states) : withRows(answer.functions, frame.functions ?? {}, at, states);
+  return { answer: { ...answer, functions, totals: withTotals(answer.totals, frame, functions.length, at) }, stale };
+}
+
+let known = { columns: null, at: null };
+
+/** Returns the index of each column, by its name. */
+function columnsAt(columns) {
+  if (known.columns !== columns) known = { columns, at: Object.fromEntries(columns.map((name, i) => [name, i])) };
+  return known.at;
+}
+
+const places = new WeakMap(); // a cache: list of functions → the index of each function, by its name
+
+function placesOf(functions) {
+  if (!places.has(functions)) places.set(functions, new Map(functions.map((f, i) => [f.name, i])));
+  return places.get(functions);
+}
+
+// For most frames: the functions are the same as before, and few of them have changed.
+function withRows(old, rows, at, states) {
+  const functions = old.slice();
+  const place = placesOf(old);
+  places.set(functions, place);
+  let stale = false;
+  for (const name of Object.keys(rows)) {
+    const i = place.get(name);
+    if (functions[i]?.numbers) functions[i] = withRow(functions[i], rows[name], at, states);
+    else stale = true;
+  }
+  return { functions, stale };
+}
+
+function withList(old, frame, at, states) {
   const rows = frame.functions ?? {};
   const gone = new Set(frame.gone ?? []);
   let met = 0;
   let missing = false;
   const functions = [];
-  for (const f of answer.functions) {
+  for (const f of old) {
     if (!Object.hasOwn(rows, f.name)) {
       if (frame.full && f.numbers) missing = true; // the function was removed, or the viewer may no longer see it
       if (!gone.has(f.name)) functions.push(f);
@@ -20,10 +54,7 @@ export function withFrame(answer, frame, columns, states) {
       functions.push(withRow(f, rows[f.name], at, states));
     } else functions.push(f);
   }
-  return {
-    answer: { ...answer, functions, totals: withTotals(answer.totals, frame, functions.length, at) },
-    stale: missing || met < Object.keys(rows).length,
-  };
+  return { functions, stale: missing || met < Object.keys(rows).length };
 }
 
 function withRow(f, row, at, states) {

@@ -47,7 +47,9 @@ export const problem = (key) => state.data.get(key)?.problem;
 
 const active = new Map(); // key → {need, timer, abort, frames}; frames has the frames since a request for the functions began, while it is under way
 
-/** Keeps the answers to these needs fresh, and drops all others. needs: {key: {path, query, every, merge}}. */
+/** Keeps the answers to these needs fresh, and drops all others. needs: {key: {path, query, of, every, since, merge}}. If path,
+ * query or of has changed, the old answer is dropped. since(old) returns the parameter since of each request, and merge(old, fresh)
+ * the answer that is kept; old is the last answer. */
 export function want(needs) {
   for (const [key, a] of active) {
     if (!needs[key]) {
@@ -57,7 +59,7 @@ export function want(needs) {
   }
   for (const [key, need] of Object.entries(needs)) {
     const old = active.get(key);
-    const id = need.path + "?" + JSON.stringify(need.query ?? {});
+    const id = need.path + "?" + JSON.stringify([need.query, need.of]);
     if (old?.id === id) {
       const sooner = pace(need) < pace(old.need);
       old.need = need;
@@ -122,7 +124,7 @@ async function ask(key, a, routine) {
   a.frames = [];
   const old = state.data.get(key);
   try {
-    const query = a.need.since && old?.doc ? { ...a.need.query, since: a.need.since(old.doc) } : a.need.query;
+    const query = a.need.since ? { ...a.need.query, since: a.need.since(old?.doc) } : a.need.query;
     const answer = await get(a.need.path, query, signal);
     if (signal.aborted) return;
     a.failures = 0;
@@ -258,12 +260,10 @@ function framed(frame) {
     missedOne();
     return;
   }
-  const began = performance.now();
   const said = JSON.parse(frame.text);
   if (said.epoch !== state.host.epoch) restarted(said);
   const old = state.data.get(carried);
   if (old?.doc) state.data.set(carried, { ...old, doc: withRows(old.doc, frame, said) });
-  measure("frame", began);
   touch();
 }
 
@@ -273,13 +273,6 @@ function withRows(list, { columns, states }, said) {
   const { answer, stale } = withFrame(list, said, columns, states);
   if (stale) refreshSoon();
   return answer;
-}
-
-/** Records how long a script has taken, for performance observers. The entry is removed at once, since the
- * browser would keep all of them. */
-export function measure(name, began) {
-  performance.measure(name, { start: began });
-  performance.clearMeasures(name);
 }
 
 let soon = 0;
@@ -316,7 +309,7 @@ export function seriesNeed(range, query) {
     path: "series",
     query: { step: range.step, ...query },
     every: range.every,
-    since: (old) => new Date((latest(old) - 2 * (n(old.stepNS) / 1e9)) * 1000).toISOString(),
+    since: (old) => old && new Date((latest(old) - 2 * (n(old.stepNS) / 1e9)) * 1000).toISOString(),
     merge: (old, fresh) => mergeSeries(old, fresh, range.seconds),
   };
 }

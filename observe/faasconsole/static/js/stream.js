@@ -1,7 +1,7 @@
 // One stream for all tabs of a browser, since a browser opens at most six connections to a host, and a
 // stream uses one for as long as its tab is open. The tab that holds a Web Lock has the stream, and passes
-// its frames on to the other tabs. When that tab is closed, the next tab gets the lock, and resumes the
-// stream after the last frame that it was passed.
+// its frames on to the other tabs, if there are any. When that tab is closed, the next tab gets the lock, and
+// resumes the stream after the last frame that it was passed.
 
 /** Whether the tabs of this browser can share a stream. Web Locks exist only on https or a local address. */
 export const canShare = () => Boolean(globalThis.EventSource && globalThis.BroadcastChannel && navigator.locks);
@@ -46,10 +46,14 @@ export function watch(name, { onFrame, onLost, onSession }) {
   let timer = 0;
   let failures = 0;
   let due = 0; // until then the tab with the stream may be silent
+  let alone = false; // this tab has the stream, and no other tab waits for the lock
+  let frames = 0; // how many frames this tab has received from the host
+  let joined = 0; // how many tabs have said that they are new
 
   const heard = (until) => (due = until + patience * (1 + Math.random() / 4));
 
   tabs.onmessage = ({ data }) => {
+    if (data.joined) return pass();
     heard(Math.max(Date.now(), data.retry ?? 0));
     if (data.retry) return onLost(data.retry);
     last = data;
@@ -60,8 +64,24 @@ export function watch(name, { onFrame, onLost, onSession }) {
     failures = 0;
     const full = e.data.includes('"full":true') ? JSON.parse(e.data) : last; // only full frames have the names
     last = { id: e.lastEventId, text: e.data, columns: full.columns, states: full.states };
-    tabs.postMessage(last);
+    if (!alone) tabs.postMessage(last);
+    if (frames++ % 4 === 0) count();
     onFrame(last);
+  }
+
+  // To pass a frame on takes as long as to read it, so a tab that is alone does not. It counts the waiting
+  // tabs within their patience again, in case that it has missed one.
+  async function count() {
+    const before = joined;
+    const { pending } = await navigator.locks.query();
+    if (joined === before) alone = !pending.some((lock) => lock.name === name);
+  }
+
+  // A new tab has the list of functions of about this moment, and needs all frames since.
+  function pass() {
+    joined++;
+    if (alone && last) tabs.postMessage(last);
+    alone = false;
   }
 
   // The browser's own reconnection is not used: it repeats the old address, with an old since, and does
@@ -83,6 +103,7 @@ export function watch(name, { onFrame, onLost, onSession }) {
     clearTimeout(timer);
     source?.close();
     source = null;
+    alone = false;
   }
 
   // Waits for the lock again and again, or takes it from a silent tab. The lock is lost when another
@@ -115,6 +136,7 @@ export function watch(name, { onFrame, onLost, onSession }) {
   }, 1000);
 
   heard(Date.now());
+  tabs.postMessage({ joined: true });
   queue();
   return () => {
     left = true;

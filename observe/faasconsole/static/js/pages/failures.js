@@ -13,15 +13,31 @@ import { bulk, report, box, can, isChosen } from "./again.js";
 export function needs(route) {
   if (!has("ring")) return { functions: { path: "functions", every: 5000 } };
   const { id } = route.params;
-  const start = Math.floor((now() - range(route).seconds * 1000) / 60000) * 60;
-  const from = new Date(1000 * Math.min(start, selected(route)?.[0] ?? start)).toISOString();
-  const list = { functions: { path: "functions", every: 5000 }, "page:failures": { path: "failures", query: { limit: 1000, function: route.params.function, tenant: route.params.tenant, since: from }, every: 3000 } };
+  const from = selected(route)?.[0];
+  const list = {
+    functions: { path: "functions", every: 5000 },
+    "page:failures": { path: "failures", query: { limit: 1000, function: route.params.function, tenant: route.params.tenant }, of: route.params.range, since: () => sinceOf(range(route).seconds, from), merge: merged, every: 3000 },
+  };
   if (id) {
     list["page:one"] = { path: "failures/" + part(id), every: 0 };
     list["page:input"] = { path: "failures/" + part(id) + "/input", every: 0 };
     if (doc("page:one")?.hasStack) list["page:stack"] = { path: "failures/" + part(id) + "/stack", every: 0 };
   }
   return list;
+}
+
+// A selection may begin before the range.
+function sinceOf(seconds, from = Infinity) {
+  const start = Math.floor((now() - seconds * 1000) / 60000) * 60;
+  return new Date(1000 * Math.min(start, from)).toISOString();
+}
+
+/** Returns the new answer, in which calls that were in the old one are the same objects, since this page caches what it derives
+ * from them. If no call has come or gone, it is the old answer. */
+function merged(old, fresh) {
+  const known = new Map(old.failures.map((f) => [f.id, f]));
+  const failures = fresh.failures.map((f) => known.get(f.id) ?? f);
+  return failures.length === old.failures.length && failures.every((f, i) => f === old.failures[i]) ? old : { ...fresh, failures };
 }
 
 export function view(route) {

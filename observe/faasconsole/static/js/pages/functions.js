@@ -4,7 +4,7 @@ import { h, mark, word, stay, standing } from "../dom.js";
 import { doc, askedAt, problem, seriesNeed, columns, grid, has, may } from "../store.js";
 import { range, link, here, go } from "../route.js";
 import { digits, amount, plural, count, n } from "../format.js";
-import { says, table, number, share, time, absent, denied, yours, split, costs } from "../parts.js";
+import { says, table, number, share, time, absent, denied, yours, split, costs, steadily } from "../parts.js";
 import { spark, thin } from "../chart.js";
 import { troubles, byTrouble, tally } from "../judge.js";
 import { most } from "./overview.js";
@@ -25,7 +25,7 @@ export function view(route) {
   const all = answer.functions;
   if (!all.length && !may("see")) return says("none", "There is no function here that you may see", denied());
   const ranked = ["name", "-name", undefined].includes(route.params["functions-sort"]);
-  const ordered = ranked ? byTrouble(all) : all;
+  const ordered = ranked ? steadily("trouble", all, (f) => f.name, byTrouble) : all;
   const list = !state && !label && !q ? ordered : ordered.filter((f) => (!state || f.state === state) && (!label || labels(f).includes(label)) && (!q || f.name.toLowerCase().includes(q.toLowerCase())));
   const bad = new Set(troubles(all, []).map((t) => t.of.name)).size;
   const of = tally(all);
@@ -61,7 +61,7 @@ function chooser(own, route) {
     h("ul", { class: "pop" }, others.map((c) => h("li", null, h("label", null, h("input", { type: "checkbox", checked: !off.has(c.name), onchange: () => go(flip(c.name), true) }), c.title)))));
 }
 
-const functionTable = (list, columns_) => table({ id: "functions", caption: "Functions", rows: list, key: (f) => f.name, order: "name", ranked: "name", open: (f) => go(link("functions", f.name)), columns: columns_ });
+const functionTable = (list, columns_) => table({ id: "functions", caption: "Functions", rows: list, key: (f) => f.name, order: "name", ranked: "name", open: (f) => go(link("functions", f.name)), columns: columns_, basis: [doc("page:series"), doc("usage")] });
 
 function columnsOf(route) {
   const answer = doc("page:series");

@@ -4,7 +4,7 @@ import { h, mark, word, stay, standing } from "../dom.js";
 import { doc, problem, seriesNeed, columns, grid, has, now, may, state } from "../store.js";
 import { range, link } from "../route.js";
 import { digits, count, percent, span, money, amount, amounts, plural, minute, clock, duration, weight, n } from "../format.js";
-import { says, section, table, number, share, time, a, fn, absent, denied, yours, bar, at, costs } from "../parts.js";
+import { says, section, table, number, share, time, a, fn, absent, denied, yours, bar, at, costs, turn } from "../parts.js";
 import { chart, twin, spark, thin } from "../chart.js";
 import { spending as spendSoFar, over } from "../spend.js";
 import { troubles, byTrouble, tally, why, since, culprit } from "../judge.js";
@@ -47,13 +47,9 @@ export function view(route) {
   ];
 }
 
-// Rows should not jump while they are read, so the troubles and the first functions are ranked once in ten seconds of the clock, at
-// the same time.
-const turn = () => Math.floor(Date.now() / 10e3);
-
 let order = { at: 0, names: new Map() }; // when the troubles were ranked, and their names in that order
 
-/** Returns the list in its earlier order, if the same list was ranked within the same ten seconds. */
+/** Returns the list in its earlier order, if the same list was ranked in the same turn. */
 function steady(list, name) {
   const at = turn();
   if (at !== order.at || order.names.size !== list.length || !list.every((one) => order.names.has(name(one)))) {
@@ -65,7 +61,7 @@ function steady(list, name) {
 
 let first = { at: 0, length: 0, rows: [] }; // when the functions were ranked, and the places and names of the first ten
 
-/** Returns the first ten functions. Within the same ten seconds they are the same, while the list has the same functions. */
+/** Returns the first ten functions. In a turn they are the same, while the list has the same functions. */
 function ten(list) {
   const at = turn();
   if (at !== first.at || list.length !== first.length || first.rows.some(([i, name]) => list[i].name !== name)) {
@@ -281,7 +277,7 @@ function nowTable(list, route) {
   const rows = ten(list);
   return section("now", "Now", "ranked by errors, then queue and runaways, refusals, dead jobs", a(link("functions"), `All ${plural(list.length, "function", "functions")}`),
     h("div", { class: "cq" }, table({
-      id: "now", caption: "Functions, those that need looking at first", className: "now", rows, key: (f) => f.name,
+      id: "now", caption: "Functions, those that need looking at first", className: "now", rows, key: (f) => f.name, basis: [all, use],
       columns: [
         { name: "name", title: "Function", of: (f) => f.state, cell: (f) => h("span", { class: "fn" }, mark(f.state), h("a", { href: link("functions", f.name), title: f.name }, word(f.name))) },
         { name: "why", title: "Why it is here", class: "p2 why", of: why, cell: (f) => why(f) || h("span", { class: "zero" }, "") },

@@ -85,7 +85,7 @@ function rows(list, d) {
   const fair = 1 / Math.max(1, list.length);
   const part = (t) => percent(n(t.durationNS), time);
   return section("tenants", "Tenants", `by what they have spent ${d.source === "ledger" ? "today" : "since the start"}${list.some((t) => t.refused) && d.source === "ledger" ? "; refused since the start" : ""}`, null, table({
-    id: "tenants", caption: "Tenants", rows: list.toSorted((x, y) => Number(y.list ?? 0) - Number(x.list ?? 0)).slice(0, most), key: (t) => "t:" + t.tenant, order: "-spent",
+    id: "tenants", caption: "Tenants", rows: list.toSorted((x, y) => Number(y.list ?? 0) - Number(x.list ?? 0)).slice(0, most), key: (t) => "t:" + t.tenant, order: "-spent", basis: [d],
     columns: [
       { name: "tenant", title: "Tenant", first: "", sort: (t) => t.tenant, of: (t) => over(b(t)), cell: (t) => h("span", { class: "fn" }, mark(over(b(t)) ? "refusing" : "well"), h("a", { href: link("failures", "", { tenant: t.tenant }), title: t.tenant }, t.tenant ? word(t.tenant) : h("span", { class: "muted" }, "no tenant"))) },
       d.book && { name: "spent", title: `Spent, ${d.book.currency}`, class: "n", sort: (t) => Number(t.list ?? 0), of: (t) => paid(t.list ?? 0), cell: (t) => number(Number(t.list ?? 0), { text: paid(t.list ?? 0) }) },
