@@ -30,6 +30,7 @@ function note() {
   window.frames_ = [];
   window.followed = ""; // the name by which the tab shares a stream
   window.texts = []; // the frames of that stream
+  window.passed = []; // the frames that the tab has passed on
   window.left = 0;
   const Source = window.EventSource;
   window.EventSource = class extends Source {
@@ -49,6 +50,10 @@ function note() {
       super(name);
       if (!name.endsWith(" session")) [window.followed, window.texts] = [name, []];
       this.addEventListener("message", (e) => e.data.id && window.frames_.push(e.data.id) && window.texts.push(e.data.text));
+    }
+    postMessage(message) {
+      super.postMessage(message);
+      if (message.id) window.passed.push(message.id);
     }
   };
 }
@@ -165,6 +170,21 @@ await walk("two tabs have one stream, and the second goes on when the first is c
   await live(second);
   await end(first, second, third);
   await settled(0);
+});
+
+await walk("a tab that is alone passes no frames on, and passes them on again to one that joins", async () => {
+  const first = await tab();
+  const passed = () => first.page.evaluate(() => window.passed);
+  await first.page.waitForFunction(() => !window.passed.includes(window.frames_.at(-1)));
+  const before = await passed();
+  await frames(first, 6); // it counts the other tabs every fourth frame
+  check((await passed()).length === before.length, `it has passed ${await passed()} on`);
+  const second = await tab(first);
+  check((await opened(second)).length === 0, "the second tab has a stream of its own");
+  ascending(await heard(second));
+  await frames(second, 6);
+  await settled(1);
+  await end(first, second);
 });
 
 await walk("a tab that the browser has frozen loses the stream to one that is looked at", async () => {

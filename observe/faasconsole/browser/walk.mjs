@@ -204,6 +204,18 @@ await walk("a span of time, by pointer and by keyboard, and a link that holds al
   check(link === colleague.url(), `the link became ${colleague.url()}`);
 });
 
+await walk("the failures stay on their page when a minute begins", async (page) => {
+  await page.goto(shop.base + "#/failures?range=5m");
+  await row(page, "index out of range").waitFor({ timeout: 60000 });
+  await page.evaluate(() => {
+    const { now } = Date;
+    Date.now = () => now() + 61e3;
+    window.rows = document.querySelector('table[data-table="failures"]');
+  });
+  for (let i = 0; i < 2; i++) await page.waitForResponse(/v1\/failures\?.*since=/);
+  check(await page.evaluate(() => window.rows.isConnected), "the table was made again");
+});
+
 const asViewer = (name, f) => async (page) => {
   await logIn(page, stage.base, stage.said[name]);
   await f(page);
