@@ -213,7 +213,9 @@ func (r *Router) close(self *callContext) {
 		if c == nil || self.isBelow(c) {
 			continue
 		}
-		if v := (&verdict{outcome: Canceled, err: ErrClosed, at: at}); c.decide(v) {
+		// A call that had its slot before the group was closed may begin after at was read. Its
+		// duration is 0 then, and not negative. c.start is constant since begin, before w.call was set.
+		if v := (&verdict{outcome: Canceled, err: ErrClosed, at: max(at, c.start)}); c.decide(v) {
 			// The hooks of that call run on a goroutine of their own: they may call
 			// Goexit. And if a meter calls Close with its own mutex locked, its
 			// Record would wait here for that mutex.
